@@ -1,0 +1,1 @@
+"""All I/O.  A bridge reports facts and carries out commands; it decides nothing."""

@@ -1,0 +1,1 @@
+"""The distributed configuration store: one contract, one module per store."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: its processes, its files, its connections."""

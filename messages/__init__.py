@@ -1,0 +1,1 @@
+"""The vocabulary: everything that passes between two parts of Regnal."""

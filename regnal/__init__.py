@@ -1,0 +1,1 @@
+"""Regnal keeps a PostgreSQL cluster highly available, and writes down why it did what it did."""

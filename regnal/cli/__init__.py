@@ -1,0 +1,1 @@
+"""The command lines: `regnal` for the daemon and its journals, `regnalctl` for the cluster."""

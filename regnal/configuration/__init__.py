@@ -1,0 +1,1 @@
+"""Configuration: YAML, environment and the dynamic part kept in the DCS."""

@@ -1,0 +1,1 @@
+"""The running daemon: the bus, the timers, and the wiring of a member."""

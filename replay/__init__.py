@@ -1,0 +1,1 @@
+"""Telling the record again: rebuild, verify, explain."""
