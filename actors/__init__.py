@@ -1,1 +1,1 @@
-"""The deciders: pure functions from state and message to a step.  No clock, no chance, no I/O."""
+"""The deciders of Regnal, one module each, and the shell that they share."""

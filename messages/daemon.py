@@ -1,0 +1,82 @@
+"""The daemon itself: its start, its end, and what goes wrong inside it."""
+
+from typing import Literal
+
+from regnal.messages.base import Command, Decision, MemberName, Observation, Seconds
+
+
+class DaemonStarted(Observation):
+    """The first message of an incarnation."""
+
+    kind: Literal["daemon_started"] = "daemon_started"
+    member: MemberName
+    scope: str
+    incarnation: int
+    versions: tuple[tuple[str, str], ...]
+    """Program and version, such as ("regnal", "0.1.0")."""
+
+    boot_id: str
+    """Instants compare only within one boot."""
+
+    pid: int
+
+
+class ShutdownRequested(Observation):
+    """SIGTERM or SIGINT."""
+
+    kind: Literal["shutdown_requested"] = "shutdown_requested"
+    signal: int
+
+
+class ShutdownCompleted(Decision):
+    """PostgreSQL and the lease are as they should be left: the daemon may end."""
+
+    kind: Literal["shutdown_completed"] = "shutdown_completed"
+
+
+class ExitDaemon(Command):
+    """End the process with this status; PostgreSQL is left as it is."""
+
+    kind: Literal["exit_daemon"] = "exit_daemon"
+    status: int
+    message: str
+
+
+class ActorFailed(Observation):
+    """A handler raised; the actor goes on from its last state."""
+
+    kind: Literal["actor_failed"] = "actor_failed"
+    actor: str
+    heard: str
+    """Id of the message."""
+
+    error: str
+    traceback: str
+    failures: int
+    """In a row, this one included."""
+
+
+class ObservationSuperseded(Observation):
+    """A mailbox was behind: an observation was skipped for a newer one like it."""
+
+    kind: Literal["observation_superseded"] = "observation_superseded"
+    actor: str
+    skipped: str
+    """Id of the message that was not heard."""
+
+    newer: str
+
+
+class StallNoticed(Observation):
+    """The daemon did not run for a while."""
+
+    kind: Literal["stall_noticed"] = "stall_noticed"
+    missing: Seconds
+    suspended: Seconds
+    """Of these, how long the machine was suspended."""
+
+    wall_step: Seconds
+    """By how much the wall clock moved against the monotonic one."""
+
+    kernel: tuple[tuple[str, str], ...]
+    """What the kernel knows: pressure, scheduler wait, steal, faults."""
