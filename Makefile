@@ -11,7 +11,6 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bi
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := actors messages journal bridges replay regnal tests benchmarks
 # Arguments for pytest and for the demo: make test-unit ARGS="-k election -x"
 ARGS ?=
 
@@ -27,12 +26,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.stamp-demo: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Regnal and what the demo needs into $(VENV) ..."
-	@$(PIP) install --editable '.[demo]'
+	@$(PIP) install --use-pep517 --editable '.[demo]'
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Regnal, every extra and the test tools into $(VENV) ..."
-	@$(PIP) install --editable '.[all,demo,test]'
+	@$(PIP) install --use-pep517 --editable '.[all,demo,test]'
 	@touch $@ $(VENV)/.stamp-demo
 
 venv: $(VENV)/.stamp-test  ## everything that development needs, in .venv
