@@ -64,6 +64,7 @@ SENTENCES = {
     "STOP_TIMEOUT": "PostgreSQL did not stop within {seconds:.0f} s",
     "PROMOTION_TIMEOUT": "PostgreSQL did not take writes within {seconds:.0f} s",
     "PROGRAM_FAILED": "{program} ended with status {status}",
+    "PROGRAM_TIMEOUT": "{program} did not end within {seconds:.0f} s",
     "PROGRAM_MISSING": "{program} was not found in {directory}; set postgresql.bin_dir",
     "PRE_PROMOTE_REFUSED": "pre_promote ended with status {status}",
     "CONNECTION_FAILED": "cannot connect to PostgreSQL: {error}",
