@@ -1,0 +1,1 @@
+"""Outages, request rates and footprint, measured beside the peer on the same machine."""
