@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from regnal.messages.base import LSN, Command, Instant, MemberName, Outcome, Seconds
 
-LeaseAction = Literal["acquire", "renew", "release", "hand_over"]
+LeaseAction = Literal["acquire", "renew", "release", "hand_over", "withdraw"]
 
 
 class AcquireLeader(Command):
@@ -60,6 +60,20 @@ class HandOverLeader(Command):
     deadline: Instant
 
 
+class WithdrawHandOver(Command):
+    """Delete the leader key if it still is as our hand-over left it: with `to` in
+    it, and bound to our session.  `to` has then not taken it, and cannot have.
+
+    Answered by `LeaderReleased` (deleted) or `LeaseRefused` (it was taken).
+    """
+
+    kind: Literal["withdraw_hand_over"] = "withdraw_hand_over"
+    decides_who_writes: ClassVar[bool] = True
+    member: MemberName
+    to: MemberName
+    deadline: Instant
+
+
 class LeaderAcquired(Outcome):
     """The lease is ours until `valid_until`, which is no later than the store thinks."""
 
@@ -105,7 +119,9 @@ class LeaseUnconfirmed(Outcome):
     error: str
 
 
-LeaseCommand = AcquireLeader | RenewLeader | ReleaseLeader | HandOverLeader
+LeaseCommand = (
+    AcquireLeader | RenewLeader | ReleaseLeader | HandOverLeader | WithdrawHandOver
+)
 LeaseOutcome = (
     LeaderAcquired
     | LeaderRenewed

@@ -18,16 +18,20 @@ Phase = Literal[
     "primary",
     "standby",
     "promoting",
+    "checkpointing",
     "stopping",
     "restarting",
+    "following",
     "checking",
-    "rewinding",
     "recovering",
+    "rewinding",
+    "removing",
     "cloning",
     "bootstrapping",
-    "failed",
 ]
-"""State of the supervisor's state machine; `failed` waits for a new intent."""
+"""State of the supervisor's state machine.  absent: there is no usable data
+directory.  The settled ones are absent, stopped, primary and standby; in every
+other a command is under way."""
 
 
 class BecomePrimary(Decision):

@@ -47,6 +47,7 @@ from regnal.messages.lease import (
     LeaseUnconfirmed,
     ReleaseLeader,
     RenewLeader,
+    WithdrawHandOver,
 )
 from regnal.messages.operations import (
     BecomePrimary,
@@ -73,8 +74,8 @@ from regnal.messages.postgres import (
     CopyLogicalSlots,
     CrashRecovered,
     CreateSlot,
-    DataDirectoryRemoved,
     DatabaseInitialised,
+    DataDirectoryRemoved,
     DivergenceChecked,
     DropSlot,
     FollowUpstream,
@@ -192,6 +193,7 @@ _WORDS: tuple[type[Message], ...] = (
     AcquireLeader,
     RenewLeader,
     ReleaseLeader,
+    WithdrawHandOver,
     HandOverLeader,
     LeaderAcquired,
     LeaderRenewed,
