@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 from regnal.messages.base import (
     LSN,
     Command,
-    Instant,
     JsonText,
     MemberName,
     Observation,
@@ -74,11 +73,16 @@ class ControlData(Value):
 
     timeline: Timeline
     checkpoint_lsn: LSN
+    """Where the record of the last checkpoint begins."""
+
     redo_lsn: LSN
     wal_log_hints: bool
     checksums: bool
     min_recovery_end_lsn: LSN = 0
     min_recovery_end_timeline: Timeline = 0
+    checkpoint_end_lsn: LSN = 0
+    """Where the record of the last checkpoint ends; 0 while unknown.  After a
+    clean shutdown that is the end of the WAL: who received up to it has all."""
 
     @property
     def was_shut_down_cleanly(self) -> bool:
