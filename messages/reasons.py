@@ -50,7 +50,7 @@ SENTENCES = {
     "CANDIDATE_WATCHDOG": "{member} needs a watchdog and has none that works",
     "CANDIDATE_NOT_ASKED_FOR": "{member} is not the candidate that was asked for",
     "CANDIDATE_NOT_IN_FAILSAFE": "{member} is not in the failsafe key",
-    "CANDIDATE_SAME_NAME_ORDER": "{member} is level with {best}, which asks first",
+    "CANDIDATE_LEVEL": "{member} is level with {best}, which asks first",
     "PRIMARY_STILL_RUNS": "{member} still runs as primary",
     # The lease.
     "LEASE_ENDING": "the lease ends in {seconds:.1f} s and was not renewed",
@@ -61,6 +61,8 @@ SENTENCES = {
     "POSTGRES_CRASHED": "PostgreSQL ended by signal {signal}, exit status {status}",
     "POSTGRES_NOT_RUNNING": "PostgreSQL is not running",
     "START_TIMEOUT": "PostgreSQL did not accept connections within {seconds:.0f} s",
+    "START_FAILED": "PostgreSQL ended while starting (exit status {status}, signal "
+    "{signal}); its log says why",
     "STOP_TIMEOUT": "PostgreSQL did not stop within {seconds:.0f} s",
     "PROMOTION_TIMEOUT": "PostgreSQL did not take writes within {seconds:.0f} s",
     "PROGRAM_FAILED": "{program} ended with status {status}",

@@ -1,0 +1,110 @@
+"""Our PostgreSQL as the threads of the bridge know it together.
+
+Monitor, operator, tuner and exit watcher share this and nothing else.  Whoever
+finds a postmaster tells here; whoever starts or stops one does, too.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from regnal.bridges.postgres.connections import Session, connect, libpq_version
+from regnal.bridges.postgres.conninfo import connect_parameters
+from regnal.bridges.postgres.options import PostgresOptions
+from regnal.bridges.postgres.postmaster import Postmaster, adopt
+from regnal.bridges.postgres.programs import CancelToken
+from regnal.messages.base import Seconds
+from regnal.messages.postgres import Upstream
+
+Role = Literal["primary", "standby"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Intent:
+    """What the server was last told to be: what its configuration files say."""
+
+    role: Role | None = None
+    """None: nobody told it since we run."""
+
+    upstream: Upstream | None = None
+    synchronous_standby_names: str | None = None
+    """None: not ours to set."""
+
+
+class Server:
+    """Safe from any thread.  Nothing here waits for PostgreSQL but `adopt`."""
+
+    def __init__(self, options: PostgresOptions) -> None:
+        self._lock = threading.Lock()
+        self._options = options
+        self._postmaster: Postmaster | None = None
+        self._intent = Intent()
+        self.on_postmaster: Callable[[Postmaster], None] = lambda _: None
+        """Told of each postmaster that is new to us, in the thread that found it."""
+
+    @property
+    def options(self) -> PostgresOptions:
+        with self._lock:
+            return self._options
+
+    def reconfigure(self, options: PostgresOptions) -> None:
+        with self._lock:
+            self._options = options
+
+    @property
+    def intent(self) -> Intent:
+        with self._lock:
+            return self._intent
+
+    def intend(self, intent: Intent) -> None:
+        with self._lock:
+            self._intent = intent
+
+    def postmaster(self) -> Postmaster | None:
+        """The one that runs now, found anew if somebody else started it."""
+        with self._lock:
+            known = self._postmaster
+        if known is not None and known.is_running:
+            return known
+        found = adopt(self.options.data_dir)
+        if found is None:
+            return None
+        return self.took(found)
+
+    def took(self, postmaster: Postmaster) -> Postmaster:
+        """Remember this postmaster; returns ours, if it was known already."""
+        with self._lock:
+            known = self._postmaster
+            if known is not None and known == postmaster:
+                return known
+            self._postmaster = postmaster
+        self.on_postmaster(postmaster)
+        return postmaster
+
+    def connect(
+        self,
+        application_name: str,
+        *,
+        statement_timeout: Seconds,
+        timeout: Seconds,
+        cancel: CancelToken | None = None,
+        database: str | None = None,
+    ) -> Session:
+        """A session at our own server.  Raises SessionFailed and Cancelled."""
+        settings = (
+            f"-c statement_timeout={statement_timeout * 1000:.0f}"
+            " -c synchronous_commit=local -c client_encoding=UTF8"
+            " -c datestyle=ISO -c lock_timeout=0"
+        )
+        parameters = connect_parameters(
+            self.options, libpq_version=libpq_version(), settings=settings
+        )
+        if database is not None:
+            parameters["dbname"] = database
+        return connect(
+            parameters,
+            application_name=application_name,
+            timeout=timeout,
+            cancel=cancel,
+        )
