@@ -1,0 +1,199 @@
+"""Election: who leads, and what this member does about it.
+
+Read RULES from top to bottom.  The first that applies decides; its name is what
+the journal, `explain` and the log call the decision.
+"""
+
+from dataclasses import replace
+
+from regnal.actors import (
+    election_creation,
+    election_following,
+    election_lease,
+    election_pause,
+    election_race,
+    election_shutdown,
+)
+from regnal.actors.election_learning import learn
+from regnal.actors.election_rule import Rule
+from regnal.actors.election_state import Election
+from regnal.actors.election_upkeep import keep_up
+from regnal.actors.step import Decider, Step
+from regnal.messages.base import MemberName, Message
+from regnal.messages.cluster import (
+    ClusterObserved,
+    KeyRefused,
+    KeyUnconfirmed,
+    KeyWritten,
+    StoreAnswered,
+    StoreUnreachable,
+)
+from regnal.messages.daemon import ShutdownRequested
+from regnal.messages.envelope import Envelope
+from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.lease import (
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+    LeaseRefused,
+    LeaseUnconfirmed,
+)
+from regnal.messages.operations import (
+    IntentFailed,
+    IntentFulfilled,
+    IntentRefused,
+    PhaseChanged,
+)
+from regnal.messages.postgres import (
+    DatabaseInitialised,
+    PostgresObserved,
+    PostgresPromoted,
+    PostgresStopped,
+    PostmasterExited,
+    ReplicationEnded,
+    ShutdownCheckpointed,
+)
+from regnal.messages.probes import FailsafeAnswered, PeersProbed
+from regnal.messages.requests import ReinitializeWanted, RestartWanted
+from regnal.messages.settings import ConfigurationApplied
+from regnal.messages.timers import TimerFired
+
+RULES: tuple[Rule, ...] = (
+    # Who may not write any more.
+    election_lease.step_down_when_the_lease_is_refused,
+    election_lease.step_down_when_another_leads,
+    election_lease.ask_the_members_before_stepping_down,
+    election_lease.step_down_before_the_lease_ends,
+    election_lease.step_down_without_a_store,
+    # The daemon's end, and planned changes under way.
+    election_shutdown.leave_postgres_alone_when_paused,
+    election_shutdown.hand_the_lease_over,
+    election_shutdown.withdraw_an_unanswered_hand_over,
+    election_shutdown.stop_postgres_for_the_shutdown,
+    election_shutdown.complete_the_shutdown,
+    # Whose data and whose lease this is.
+    election_creation.refuse_data_of_another_cluster,
+    election_lease.take_up_our_lease,
+    election_lease.retake_a_deleted_lease,
+    # Pause.
+    election_pause.take_the_free_lease_in_pause,
+    election_pause.race_for_the_candidate_in_pause,
+    election_pause.promote_the_candidate_in_pause,
+    election_pause.release_the_lease_in_pause,
+    # One thing at a time.
+    election_race.claim_the_sync_key,
+    election_race.wait_for_the_last_record,
+    election_race.promote_with_the_lease,
+    election_race.release_after_a_failed_promotion,
+    election_following.reinitialize_this_member,
+    election_race.stand_back_for_a_running_primary,
+    election_race.acquire_as_the_best_candidate,
+    election_race.acquire_as_the_next_candidate,
+    election_race.leave_the_race_to_a_better_one,
+    election_race.probe_the_members_on_suspicion,
+    election_race.wait_for_the_answers,
+    election_following.wait_for_the_supervisor,
+    election_pause.keep_hands_off_in_pause,
+    # Requests.
+    election_shutdown.probe_before_the_switchover,
+    election_shutdown.begin_the_switchover,
+    election_shutdown.clear_a_request_that_is_done,
+    election_following.restart_this_member,
+    # Beginnings.
+    election_creation.give_the_failed_bootstrap_up,
+    election_creation.confirm_the_new_cluster,
+    election_creation.bootstrap_the_cluster,
+    election_creation.take_over_an_existing_primary,
+    election_creation.create_the_initialize_key,
+    election_creation.refuse_a_replica_without_a_cluster,
+    election_creation.release_the_lease_of_a_lost_data_directory,
+    election_creation.clone_this_member,
+    # PostgreSQL does not run.
+    election_creation.start_the_primary_again,
+    election_creation.release_the_lease_of_a_dead_primary,
+    election_creation.start_as_standby,
+    # Nothing special.
+    election_following.follow_the_leader,
+    election_following.compare_histories_of_a_standby_that_does_not_stream,
+    election_following.keep_leading,
+    election_following.keep_following,
+)
+
+
+def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
+    """Learn, let the first rule that applies speak, then keep up the chores."""
+    now = envelope.at
+    known = learn(view, envelope)
+    if known.schedule_at is not None and now >= known.schedule_at:
+        known = replace(known, schedule_is_due=True)
+    if known.poll_at is not None and now >= known.poll_at:
+        known = replace(known, poll_at=None)
+    for rule in RULES if known.is_informed else BEFORE_ALL_IS_KNOWN:
+        conclusion = rule(known, now)
+        if conclusion is not None:
+            state, chores = keep_up(conclusion.state, now)
+            return Step(
+                state,
+                said=(*conclusion.said, *chores),
+                rule=rule.__name__,
+                facts=conclusion.facts,
+            )
+    state, chores = keep_up(known, now)
+    return Step(state, said=chores, rule="wait_to_be_informed")
+
+
+BEFORE_ALL_IS_KNOWN: tuple[Rule, ...] = (
+    election_lease.step_down_before_the_lease_ends,
+    election_lease.step_down_without_a_store,
+    election_shutdown.leave_postgres_alone_when_paused,
+    election_shutdown.stop_postgres_for_the_shutdown,
+    election_shutdown.complete_the_shutdown,
+)
+"""The rules that apply while settings, store or PostgreSQL are not known yet."""
+
+
+def initial(member: MemberName) -> Election:
+    return Election(member=member)
+
+
+ELECTION = Decider(
+    name="election",
+    hears=(
+        ConfigurationApplied,
+        ClusterObserved,
+        StoreUnreachable,
+        StoreAnswered,
+        KeyWritten,
+        KeyRefused,
+        KeyUnconfirmed,
+        LeaderAcquired,
+        LeaderRenewed,
+        LeaderReleased,
+        LeaderHandedOver,
+        LeaseRefused,
+        LeaseUnconfirmed,
+        PostgresObserved,
+        PostmasterExited,
+        ReplicationEnded,
+        ShutdownCheckpointed,
+        PostgresStopped,
+        PostgresPromoted,
+        DatabaseInitialised,
+        PhaseChanged,
+        IntentFulfilled,
+        IntentFailed,
+        IntentRefused,
+        PeersProbed,
+        FailsafeAnswered,
+        RestartWanted,
+        ReinitializeWanted,
+        ShutdownRequested,
+        WatchdogActivated,
+        WatchdogFailed,
+        TimerFired,
+    ),
+    state=Election,
+    initial=initial,
+    handle=handle,
+)

@@ -1,0 +1,318 @@
+"""How election learns from messages; nothing is decided here."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from regnal.actors.election_state import (
+    Election,
+    Reinitialize,
+    Restart,
+)
+from regnal.messages.base import Instant, Message
+from regnal.messages.cluster import (
+    ClusterObserved,
+    ClusterView,
+    KeyRefused,
+    KeyUnconfirmed,
+    KeyWritten,
+    MemberView,
+    StoreAnswered,
+    StoreUnreachable,
+)
+from regnal.messages.daemon import ShutdownRequested
+from regnal.messages.envelope import Envelope
+from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.lease import (
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+    LeaseRefused,
+    LeaseUnconfirmed,
+)
+from regnal.messages.operations import (
+    IntentFailed,
+    IntentFulfilled,
+    IntentRefused,
+    PhaseChanged,
+)
+from regnal.messages.postgres import (
+    DatabaseInitialised,
+    PostgresObserved,
+    PostgresPromoted,
+    PostgresStopped,
+    PostmasterExited,
+    ReplicationEnded,
+    ShutdownCheckpointed,
+)
+from regnal.messages.probes import FailsafeAnswered, PeersProbed
+from regnal.messages.requests import ReinitializeWanted, RestartWanted
+from regnal.messages.settings import ConfigurationApplied, Settings
+
+
+def learn(view: Election, envelope: Envelope[Message]) -> Election:
+    """The view after `envelope`, before any rule looks at it."""
+    message, now = envelope.message, envelope.at
+    match message:
+        case ConfigurationApplied(settings=settings):
+            return _learn_settings(view, settings)
+        case ClusterObserved(view=cluster):
+            return _learn_cluster(view, cluster, envelope)
+        case StoreUnreachable():
+            return replace(view, store_lost_at=view.store_lost_at or now)
+        case StoreAnswered():
+            return replace(view, store_lost_at=None, renewal_due=True)
+        case ShutdownRequested():
+            return replace(view, shutdown=True, shutdown_waits_since=now)
+        case PeersProbed(peers=peers, asked_at=asked_at):
+            return replace(view, probing=False, peers=peers, peers_at=asked_at)
+        case WatchdogFailed():
+            return replace(view, watchdog_failed=True)
+        case WatchdogActivated():
+            return replace(view, watchdog_failed=False)
+        case RestartWanted(request=request, timeout=timeout):
+            return replace(view, restart=Restart(request, timeout))
+        case ReinitializeWanted(request=request, force=force, from_leader=from_leader):
+            return replace(view, reinitialize=Reinitialize(request, force, from_leader))
+        case _:
+            return _learn_of_postgres(_learn_of_lease(view, message, now), message, now)
+
+
+def _learn_settings(view: Election, settings: Settings) -> Election:
+    begun = view.heartbeat_at
+    if view.settings is not None and begun is not None:
+        # A shorter loop_wait takes effect at once, not after a long beat.
+        begun = min(begun, begun - view.settings.loop_wait + settings.loop_wait)
+    return replace(view, settings=settings, heartbeat_at=begun)
+
+
+def _learn_cluster(
+    view: Election, cluster: ClusterView, envelope: Envelope[Message]
+) -> Election:
+    now = envelope.at
+    leader = cluster.leader_name
+    gone_at = None
+    if leader is None:
+        gone_at = view.leader_gone_at if view.leader_gone_at is not None else now
+    changed = leader is not None and leader != view.last_leader
+    handed_to, handed_at = view.handed_to, view.handed_at
+    if handed_to is not None and _was_taken(view, cluster):
+        handed_to, handed_at = None, None
+    return replace(
+        view,
+        cluster=cluster,
+        store_lost_at=None,
+        leader_gone_at=gone_at,
+        last_leader=leader or view.last_leader,
+        known_members=_merge(view.known_members, cluster),
+        suspicious_since=None if changed else view.suspicious_since,
+        race_after=None if leader is not None else view.race_after,
+        seen_initialized=view.seen_initialized or cluster.is_initialized,
+        handed_to=handed_to,
+        handed_at=handed_at,
+        switchover=None if leader not in (None, view.member) else view.switchover,
+        clearing_failover=view.clearing_failover and cluster.failover is not None,
+        claiming_sync=False
+        if view.cluster is not None and view.cluster.sync != cluster.sync
+        else view.claiming_sync,
+        **_schedule(cluster, envelope),  # type: ignore[arg-type]
+    )
+
+
+def _schedule(
+    cluster: ClusterView, envelope: Envelope[Message]
+) -> dict[str, Instant | bool | None]:
+    """When a scheduled switchover is due, on our own clock."""
+    request = cluster.failover
+    if request is None or request.scheduled_at is None:
+        return {"schedule_at": None, "schedule_is_due": False}
+    try:
+        due = datetime.fromisoformat(request.scheduled_at).timestamp()
+    except ValueError:
+        # Somebody else's text that we cannot read is never due.
+        return {"schedule_at": None, "schedule_is_due": False}
+    wait = due - envelope.hlc.wall_us / 1e6
+    return {"schedule_at": envelope.at + wait, "schedule_is_due": wait <= 0}
+
+
+def _was_taken(view: Election, cluster: ClusterView) -> bool:
+    """Whether the member that we handed the key to has made it its own."""
+    leader = cluster.leader
+    if leader is None or leader.name != view.handed_to:
+        return leader is not None and leader.name != view.member
+    if view.own_session is None:
+        return False
+    return leader.session != view.own_session
+
+
+def _merge(
+    known: tuple[MemberView, ...], cluster: ClusterView
+) -> tuple[MemberView, ...]:
+    """Members of the view, and those that vanished while there is no leader."""
+    if cluster.leader is not None:
+        return cluster.members
+    present = {member.name for member in cluster.members}
+    gone = [member for member in known if member.name not in present]
+    return tuple(sorted((*cluster.members, *gone), key=lambda member: member.name))
+
+
+def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
+    match message:
+        case LeaderAcquired(valid_until=until):
+            return replace(
+                view,
+                lease_until=until,
+                asking=None,
+                lease_refused=False,
+                renewal_due=False,
+                failsafe_active=False,
+                failsafe_asked=False,
+                suspicious_since=None,
+            )
+        case LeaderRenewed(valid_until=until):
+            return replace(
+                view,
+                lease_until=max(until, view.lease_until or until),
+                asking=None,
+                failsafe_active=False,
+                failsafe_asked=False,
+            )
+        case LeaderReleased():
+            return replace(
+                view,
+                lease_until=None,
+                asking=None,
+                switchover=None,
+                handed_to=None,
+                handed_at=None,
+            )
+        case LeaderHandedOver():
+            session = view.cluster.leader.session if _leads(view) else None  # type: ignore[union-attr]
+            return replace(view, lease_until=None, asking=None, own_session=session)
+        case LeaseRefused(action=action):
+            lost = action in ("renew", "hand_over", "release")
+            return replace(
+                view,
+                asking=None,
+                lease_refused=view.lease_refused or action == "renew",
+                lease_until=None if lost else view.lease_until,
+                handed_to=None
+                if action in ("hand_over", "withdraw")
+                else view.handed_to,
+                handed_at=None
+                if action in ("hand_over", "withdraw")
+                else view.handed_at,
+            )
+        case LeaseUnconfirmed(action=action):
+            return replace(
+                view,
+                asking=None,
+                renewal_due=view.renewal_due or action == "renew",
+                retry_at=now + 0.5 if action != "renew" else view.retry_at,
+            )
+        case FailsafeAnswered(votes=votes, asked_at=asked_at):
+            agreed = all(vote.accepted for vote in votes)
+            if not agreed or view.settings is None or view.lease_until is None:
+                return view
+            return replace(
+                view,
+                failsafe_active=True,
+                failsafe_asked=False,
+                lease_until=max(view.lease_until, asked_at + view.settings.ttl),
+            )
+        case _:
+            return _learn_of_keys(view, message)
+
+
+def _leads(view: Election) -> bool:
+    return view.cluster is not None and view.cluster.leader is not None
+
+
+def _learn_of_keys(view: Election, message: Message) -> Election:
+    match message:
+        case KeyWritten(key="initialize") if view.initialize == "asked":
+            existing = view.phase in ("primary", "stopped")
+            return replace(view, initialize="created" if existing else "ours")
+        case KeyWritten(key="initialize") if view.initialize == "confirming":
+            return replace(view, initialize="no", seen_initialized=True)
+        case KeyRefused(key="initialize") | KeyUnconfirmed(key="initialize"):
+            return replace(view, initialize="no")
+        case KeyRefused(key="sync") | KeyUnconfirmed(key="sync"):
+            return replace(view, claiming_sync=False)
+        case KeyRefused(key="failover") | KeyUnconfirmed(key="failover"):
+            return replace(view, clearing_failover=False)
+        case _:
+            return view
+
+
+def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Election:
+    match message:
+        case PostgresObserved(status=status):
+            healthy = status.is_accepting and status.in_recovery is False
+            return replace(
+                view,
+                postgres=status,
+                last_lsn=status.write_lsn if healthy else view.last_lsn,
+            )
+        case PostmasterExited(control=control):
+            return replace(view, control=control)
+        case ReplicationEnded():
+            if view.suspicious_since is not None:
+                return view
+            return replace(view, suspicious_since=now)
+        case PhaseChanged(phase=phase, control=control):
+            stopped = phase in ("stopped", "absent")
+            return replace(
+                view,
+                phase=phase,
+                control=control,
+                was_primary=view.was_primary or phase == "primary",
+                stepping_down=view.stepping_down and not stopped,
+                shutdown_lsn=None if phase == "primary" else view.shutdown_lsn,
+            )
+        case ShutdownCheckpointed(control=control) | PostgresStopped(control=control):
+            if control is None or control.state != "shut down":
+                return view
+            return replace(view, shutdown_lsn=control.checkpoint_lsn)
+        case DatabaseInitialised(system_identifier=identifier):
+            return replace(view, initialize="created", new_identifier=identifier)
+        case PostgresPromoted():
+            return replace(view, was_primary=True, following=None)
+        case _:
+            return _learn_of_intents(view, message, now)
+
+
+def _learn_of_intents(view: Election, message: Message, now: Instant) -> Election:
+    match message:
+        case IntentFulfilled(intent=intent) if intent == view.busy:
+            checked = intent in ("follow_leader", "clone_member", "reinitialize_member")
+            return replace(
+                view,
+                busy=None,
+                failure=None,
+                failed_intent=None,
+                was_primary=False if checked else view.was_primary,
+                told_to_follow_at=now if checked else view.told_to_follow_at,
+            )
+        case IntentFailed(intent=intent, reason=reason) if intent == view.busy:
+            wait = view.settings.loop_wait / 2 if view.settings else 1.0
+            return replace(
+                view,
+                busy=None,
+                failure=reason,
+                failed_intent=intent,
+                following=None,
+                retry_at=now + wait,
+                stepping_down=False,
+            )
+        case IntentRefused(intent=intent, reason=reason) if intent == view.busy:
+            return replace(
+                view,
+                busy=None,
+                failure=reason,
+                following=None,
+                retry_at=now + 1.0,
+                stepping_down=False,
+            )
+        case _:
+            return view

@@ -1,0 +1,308 @@
+"""Rules of the race: the leader is gone, who leads next.
+
+Suspicion makes the members look early; only the missing key makes them act.
+The best candidate, by its own view, asks for the lease at once, the others later
+the worse they are placed: the store picks one, and there is no stampede.
+"""
+
+from dataclasses import replace
+
+from regnal.actors.candidates import (
+    Candidate,
+    judge,
+    myself,
+    running_primary,
+)
+from regnal.actors.election_lease import ask_for_the_lease
+from regnal.actors.election_rule import Conclusion
+from regnal.actors.election_shutdown import probe_all
+from regnal.actors.election_state import PROMOTION_RESERVE, Election
+from regnal.messages.base import Instant
+from regnal.messages.lease import ReleaseLeader
+from regnal.messages.operations import BecomePrimary
+from regnal.messages.postgres import ObservePostgres
+from regnal.messages.reasons import because
+from regnal.messages.store import WriteSync
+
+DELAY_PER_RANK = 0.5
+"""Seconds that each better candidate is given before we try ourselves."""
+
+LAST_RECORD_POLL = 0.02
+"""Seconds between two looks at our position while the last records arrive."""
+
+STAND_BACK_FOR = 2.0
+"""Seconds until a member that must not lead looks again."""
+
+
+def probe_the_members_on_suspicion(view: Election, now: Instant) -> Conclusion | None:
+    """The leader may be gone: see in advance where everybody stands.  Nothing is
+    acquired on suspicion."""
+    if view.suspicious_since is None and view.leader is not None:
+        return None
+    if view.probing or view.peers_are_fresh(now) or view.has_lease:
+        return None
+    if view.phase != "standby" or view.cluster is None or view.asking:
+        return None
+    if not view.cluster.is_initialized or view.paused or view.shutdown:
+        return None
+    if view.busy not in (None, "follow_leader"):
+        return None
+    targets = probe_all(view)
+    return Conclusion(
+        replace(view, probing=True),
+        said=(targets,),
+        facts={"leader": view.leader, "suspicious_since": view.suspicious_since},
+    )
+
+
+def wait_for_the_answers(view: Election, now: Instant) -> Conclusion | None:
+    """The race is decided on fresh answers only."""
+    if not _may_race(view) or not view.probing or view.peers_are_fresh(now):
+        return None
+    return Conclusion(view)
+
+
+def stand_back_for_a_running_primary(view: Election, now: Instant) -> Conclusion | None:
+    """P-ELEC-06: the old leader still runs as primary; it must retake the key or
+    stop before anybody promotes."""
+    if not _may_race(view) or not view.peers_are_fresh(now):
+        return None
+    primary = running_primary(view.peers, view.member)
+    if primary is None:
+        return None
+    return Conclusion(
+        replace(view, race_after=now + STAND_BACK_FOR),
+        facts={"reason": because("PRIMARY_STILL_RUNS", member=primary.name)},
+    )
+
+
+def acquire_as_the_best_candidate(view: Election, now: Instant) -> Conclusion | None:
+    """The key is gone, and by our view nobody is better placed."""
+    if not _may_race(view) or not view.peers_are_fresh(now):
+        return None
+    candidates = race(view)
+    if candidates[0].member != view.member or not candidates[0].may_lead:
+        return None
+    if not _has_the_votes(view):
+        return None
+    return Conclusion(
+        replace(view, asking="acquire", race_after=None),
+        said=(ask_for_the_lease(view, now),),
+        facts={"leader_gone_at": view.leader_gone_at, "candidates": candidates},
+    )
+
+
+def acquire_as_the_next_candidate(view: Election, now: Instant) -> Conclusion | None:
+    """Those that were better placed had their time and did not take the lease.
+
+    Only one that is level may do so: who is behind stays behind, since the better
+    one answered and its rows would be lost.
+    """
+    if not _may_race(view) or view.race_after is None or now < view.race_after:
+        return None
+    if not view.peers_are_fresh(now):
+        return None
+    own = _own(race(view), view)
+    if own is None or own.verdict.code not in (
+        "CANDIDATE_LEVEL",
+        "CANDIDATE_LOWER_PRIORITY",
+    ):
+        return None
+    if not _has_the_votes(view):
+        return None
+    return Conclusion(
+        replace(view, asking="acquire", race_after=None),
+        said=(ask_for_the_lease(view, now),),
+        facts={"leader_gone_at": view.leader_gone_at, "candidates": race(view)},
+    )
+
+
+def leave_the_race_to_a_better_one(view: Election, now: Instant) -> Conclusion | None:
+    """Somebody else is better placed, or we must not lead."""
+    if not _may_race(view) or not view.peers_are_fresh(now):
+        return None
+    if view.race_after is not None and now < view.race_after:
+        return Conclusion(view)
+    candidates = race(view)
+    rank = [candidate.member for candidate in candidates].index(view.member)
+    delay = max(DELAY_PER_RANK * rank, DELAY_PER_RANK)
+    return Conclusion(
+        replace(view, race_after=now + delay),
+        facts={"leader_gone_at": view.leader_gone_at, "candidates": candidates},
+    )
+
+
+def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
+    """SYNC-02: before we take writes nobody else may be promoted by `sync`."""
+    cluster, settings = view.cluster, view.settings
+    if cluster is None or settings is None or not settings.is_synchronous:
+        return None
+    if not _is_about_to_promote(view, now) or _sync_is_ours(view):
+        return None
+    if view.claiming_sync:
+        return Conclusion(view)
+    sync = cluster.sync
+    return Conclusion(
+        replace(view, claiming_sync=True),
+        said=(
+            WriteSync(
+                leader=view.member,
+                standbys=(),
+                quorum=0,
+                if_revision=sync.revision if sync else None,
+                deadline=now + settings.retry_timeout,
+            ),
+        ),
+        facts={"sync": sync},
+    )
+
+
+def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
+    """The old leader's last records are still on their way to us: while we stream we
+    may yet receive them, and promoting would cut them off."""
+    if not _is_about_to_promote(view, now):
+        return None
+    assert view.cluster is not None and view.postgres is not None
+    wanted = view.cluster.status.optime if view.cluster.status else 0
+    if view.position >= wanted or view.postgres.replication_state != "streaming":
+        return None
+    return Conclusion(
+        replace(view, poll_at=now + LAST_RECORD_POLL),
+        said=(ObservePostgres(),),
+        facts={"wanted": wanted, "position": view.position},
+    )
+
+
+def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
+    """Law 3: with the lease in hand and time to spare."""
+    if not _is_about_to_promote(view, now):
+        return None
+    if view.settings is not None and view.settings.is_synchronous:
+        if not _sync_is_ours(view):
+            return None
+    return Conclusion(
+        replace(view, busy="become_primary"),
+        said=(
+            BecomePrimary(
+                reason=because("LEADER_CHANGED", leader=view.member),
+            ),
+        ),
+        facts={
+            "lease_left": view.lease_left(now),
+            "position": view.position,
+            "timeline": view.postgres.timeline if view.postgres else 0,
+        },
+    )
+
+
+def release_after_a_failed_promotion(view: Election, now: Instant) -> Conclusion | None:
+    """We hold the lease and cannot use it (CB-08, ELEC-14)."""
+    if not view.has_lease or view.failed_intent != "become_primary" or view.asking:
+        return None
+    if view.settings is None or view.phase == "primary":
+        return None
+    return Conclusion(
+        replace(
+            view,
+            asking="release",
+            failed_intent=None,
+            retry_at=now + view.settings.loop_wait,
+        ),
+        said=(
+            ReleaseLeader(
+                member=view.member,
+                last_lsn=None,
+                deadline=now + view.settings.retry_timeout,
+            ),
+        ),
+        facts={"reason": view.failure},
+    )
+
+
+def race(view: Election) -> tuple[Candidate, ...]:
+    """All members as they answered, and ourselves, the best first."""
+    assert view.cluster is not None and view.settings is not None
+    request = view.cluster.failover
+    asked_for = request.candidate if request else None
+    if asked_for is not None and asked_for != view.member:
+        # A candidate that does not answer must not keep everybody else from leading.
+        answered = any(p.name == asked_for and p.answered for p in view.peers)
+        asked_for = asked_for if answered else None
+    manual = request is not None and request.leader is None
+    own = myself(
+        view.settings,
+        view.position,
+        view.postgres.timeline if view.postgres else 0,
+        view.watchdog_failed,
+    )
+    peers = tuple(peer for peer in view.peers if peer.name != view.member)
+    return judge(
+        (own, *peers),
+        view.cluster,
+        view.settings,
+        asked_for=asked_for,
+        any_sync=manual and asked_for is not None,
+    )
+
+
+def _own(candidates: tuple[Candidate, ...], view: Election) -> Candidate | None:
+    for candidate in candidates:
+        if candidate.member == view.member:
+            return candidate
+    return None
+
+
+def _has_the_votes(view: Election) -> bool:
+    """P-QUORUM-03: enough voters are not ahead of us.  True outside quorum mode."""
+    settings, cluster = view.settings, view.cluster
+    if settings is None or cluster is None or settings.synchronous_mode != "quorum":
+        return True
+    sync = cluster.sync
+    if sync is None or sync.leader is None or sync.leader == view.member:
+        return True
+    voters = {name.lower() for name in sync.standbys}
+    votes = sum(
+        1
+        for peer in view.peers
+        if peer.name.lower() in voters
+        and peer.answered
+        and peer.position is not None
+        and peer.position <= view.position
+    )
+    needed = sync.quorum if view.member.lower() in voters else sync.quorum + 1
+    return votes >= needed
+
+
+def _may_race(view: Election) -> bool:
+    """The key is gone, and our PostgreSQL is a standby that could be promoted."""
+    settings, cluster = view.settings, view.cluster
+    if settings is None or cluster is None or not view.is_informed:
+        return False
+    if view.leader is not None or view.asking or view.has_lease or view.paused:
+        return False
+    if not cluster.is_initialized or view.shutdown or view.store_lost_at is not None:
+        return False
+    if view.phase != "standby" or view.busy not in (None, "follow_leader"):
+        return False
+    assert view.postgres is not None
+    return view.postgres.is_accepting and settings.tags.may_lead
+
+
+def _is_about_to_promote(view: Election, now: Instant) -> bool:
+    """The lease is ours with time to spare, and PostgreSQL is a standby."""
+    settings = view.settings
+    if settings is None or settings.is_standby_cluster or view.paused or view.shutdown:
+        return False
+    if view.phase != "standby" or view.busy not in (None, "follow_leader"):
+        return False
+    if view.handed_to is not None or view.asking in ("release", "hand_over"):
+        return False
+    if view.failed_intent == "become_primary" or view.leader not in (None, view.member):
+        return False
+    assert view.postgres is not None or not view.is_informed
+    return view.lease_left(now) >= view.margin + PROMOTION_RESERVE
+
+
+def _sync_is_ours(view: Election) -> bool:
+    sync = view.cluster.sync if view.cluster else None
+    return sync is not None and sync.leader == view.member

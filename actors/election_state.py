@@ -1,0 +1,245 @@
+"""What election knows: one immutable view on which its rules look."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from regnal.messages.base import Instant, MemberName, RequestId
+from regnal.messages.cluster import ClusterView, MemberView
+from regnal.messages.lease import LeaseAction
+from regnal.messages.operations import Phase
+from regnal.messages.postgres import ControlData, PostgresStatus, Upstream
+from regnal.messages.probes import PeerStatus
+from regnal.messages.reasons import Reason
+from regnal.messages.settings import Settings
+
+PROMOTION_RESERVE = 2.0
+"""Seconds of lease that must be left beyond the margin before a promotion."""
+
+PROBE_FRESH_FOR = 3.0
+"""Seconds for which the answers of other members count in a race.  Once the
+primary is gone, positions only settle."""
+
+WRITABLE_PHASES: tuple[Phase, ...] = ("primary", "promoting", "checkpointing")
+
+
+@dataclass(frozen=True, slots=True)
+class Switchover:
+    """A request in the `failover` key that this leader carries out."""
+
+    candidate: MemberName | None
+    """None: the best."""
+
+    asked_by_failover: bool
+    """A failover may go to an asynchronous member, a switchover may not."""
+
+    stopping: bool = False
+    """Whether PostgreSQL was told to stop for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A restart that was asked for."""
+
+    request: RequestId | None
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reinitialize:
+    """A rebuild that was asked for."""
+
+    request: RequestId
+    force: bool
+    from_leader: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """The cluster, our PostgreSQL, our lease and what was asked for."""
+
+    member: MemberName
+    settings: Settings | None = None
+    cluster: ClusterView | None = None
+    known_members: tuple[MemberView, ...] = ()
+    """Members as last seen, those included whose key went with the leader's."""
+
+    store_lost_at: Instant | None = None
+    """None while the store answers."""
+
+    leader_gone_at: Instant | None = None
+    """Since when the leader key is known to be missing."""
+
+    last_leader: MemberName | None = None
+
+    postgres: PostgresStatus | None = None
+    phase: Phase = "unknown"
+    control: ControlData | None = None
+    shutdown_lsn: int | None = None
+    """Of the shutdown checkpoint, once pg_control shows a clean stop."""
+
+    busy: str | None = None
+    """`kind` of the intent that the supervisor carries out."""
+
+    following: Upstream | None = None
+    """Whom the supervisor was last told to follow."""
+
+    followed_timeline: int = 0
+    """Timeline of that leader when we were told."""
+
+    was_primary: bool = False
+    """Whether our data may have a history of their own: they were a primary's, and
+    nobody has compared them since."""
+
+    stepping_down: bool = False
+    """Whether PostgreSQL was told to stop at once, and has not stopped yet."""
+
+    failure: Reason | None = None
+    """Why the last intent failed."""
+
+    failed_intent: str | None = None
+    retry_at: Instant = 0.0
+    """What failed is not tried again before."""
+
+    lease_until: Instant | None = None
+    """None: the lease is not ours."""
+
+    lease_refused: bool = False
+    """The store said a definite no since the lease was ours."""
+
+    asking: LeaseAction | None = None
+    """What the store has not answered yet."""
+
+    failsafe_active: bool = False
+    failsafe_asked: bool = False
+
+    probing: bool = False
+    peers: tuple[PeerStatus, ...] = ()
+    peers_at: Instant = float("-inf")
+    suspicious_since: Instant | None = None
+    """Since when the leader is suspected to be gone."""
+
+    race_after: Instant | None = None
+    """When a candidate that is not the best may try."""
+
+    switchover: Switchover | None = None
+    handed_to: MemberName | None = None
+    handed_at: Instant | None = None
+    own_session: str | None = None
+    """Session behind the leader key right after our hand-over."""
+
+    restart: Restart | None = None
+    reinitialize: Reinitialize | None = None
+    shutdown: bool = False
+    shutdown_said: bool = False
+    shutdown_waits_since: Instant | None = None
+
+    initialize: Literal["no", "asked", "ours", "created", "confirming"] = "no"
+    """How far we are with creating the cluster."""
+
+    new_identifier: str | None = None
+    claiming_sync: bool = False
+    clearing_failover: bool = False
+    watchdog_failed: bool = False
+    seen_initialized: bool = False
+    """Whether the cluster was ever seen initialized: a wiped store is not a new one."""
+
+    schedule_is_due: bool = False
+    """Whether the time of a scheduled switchover has come."""
+
+    last_lsn: int | None = None
+    """Our position when PostgreSQL was last seen as a healthy primary."""
+
+    renewal_due: bool = False
+    """Whether the lease is to be renewed as soon as nothing else is asked."""
+
+    told_to_follow_at: Instant = float("-inf")
+    poll_at: Instant | None = None
+    """When to look again at a position that is about to settle."""
+
+    schedule_at: Instant | None = None
+    """When a scheduled switchover is due; None: none is scheduled."""
+
+    heartbeat_at: Instant | None = None
+    """When the heartbeat is due next; None: it was not begun."""
+
+    wake_at: Instant | None = None
+    """What our timer is set to."""
+
+    @property
+    def is_informed(self) -> bool:
+        """Whether settings, store and PostgreSQL are known."""
+        return (
+            self.settings is not None
+            and self.cluster is not None
+            and self.postgres is not None
+            and self.phase != "unknown"
+        )
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether PostgreSQL takes writes, or is about to."""
+        if self.phase in WRITABLE_PHASES:
+            return True
+        restarting = self.phase in ("starting", "restarting")
+        return restarting and (
+            self.busy == "start_as_primary"
+            or (self.postgres is not None and self.postgres.is_primary)
+        )
+
+    @property
+    def is_running(self) -> bool:
+        return self.phase in ("primary", "standby", "following", "checkpointing")
+
+    @property
+    def leader(self) -> MemberName | None:
+        """Name in the leader key, as last observed."""
+        return self.cluster.leader_name if self.cluster else None
+
+    @property
+    def has_lease(self) -> bool:
+        return self.lease_until is not None
+
+    @property
+    def margin(self) -> float:
+        """Seconds before the end of the lease at which a primary steps down."""
+        assert self.settings is not None
+        return min(self.settings.lease_margin, self.settings.ttl / 4)
+
+    def lease_left(self, now: Instant) -> float:
+        """Seconds; 0 without a lease."""
+        return max(0.0, self.lease_until - now) if self.lease_until else 0.0
+
+    def lease_is_safe(self, now: Instant) -> bool:
+        """Whether PostgreSQL could still be stopped before the lease ends."""
+        return self.lease_left(now) > self.margin
+
+    @property
+    def paused(self) -> bool:
+        return self.settings is not None and self.settings.paused
+
+    @property
+    def candidates_stand_by(self) -> bool:
+        """Whether another member could lead at once."""
+        if self.cluster is None:
+            return False
+        return any(
+            member.name != self.member
+            and member.is_running
+            and member.tags.may_lead
+            and member.replication_state == "streaming"
+            for member in self.cluster.members
+        )
+
+    @property
+    def position(self) -> int:
+        return self.postgres.position if self.postgres else 0
+
+    @property
+    def data_is_missing(self) -> bool:
+        return self.postgres is not None and self.postgres.data_directory in (
+            "missing",
+            "empty",
+        )
+
+    def peers_are_fresh(self, now: Instant) -> bool:
+        return now - self.peers_at < PROBE_FRESH_FOR
