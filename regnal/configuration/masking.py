@@ -1,0 +1,40 @@
+"""The configuration for readers: everything but the secrets."""
+
+import re
+from typing import Any
+
+MASK = "***"
+
+_SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|secret|token(?!s)|auth_data|private_key", re.IGNORECASE
+)
+"""Names of options, arguments and parameters whose value is not shown."""
+
+_IN_URL = re.compile(r"(?P<before>://[^/@\s:]*:)[^@\s]*(?=@)")
+_IN_CONNINFO = re.compile(
+    r"(?P<before>\b\w*passw(?:or)?d\s*[= ]\s*)('(?:[^'\\]|\\.)*'|[^\s'&]+)",
+    re.IGNORECASE,
+)
+
+
+def masked(value: Any) -> Any:
+    """A copy with every secret replaced, also inside URLs and conninfo."""
+    if isinstance(value, dict):
+        return {
+            name: MASK
+            if _SECRET_NAME.search(name) and inner is not None
+            else masked(inner)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [masked(inner) for inner in value]
+    if isinstance(value, str):
+        return masked_text(value)
+    return value
+
+
+def masked_text(text: str) -> str:
+    """The text without passwords of URLs (`://user:secret@`) and conninfo."""
+    return _IN_CONNINFO.sub(
+        rf"\g<before>{MASK}", _IN_URL.sub(rf"\g<before>{MASK}", text)
+    )
