@@ -48,6 +48,10 @@ from regnal.messages.postgres import (
 from regnal.messages.probes import FailsafeAnswered, PeersProbed
 from regnal.messages.requests import ReinitializeWanted, RestartWanted
 from regnal.messages.settings import ConfigurationApplied, Settings
+from regnal.messages.timers import TimerFired
+
+HEARTBEAT = "heartbeat"
+"""Name of the timer that beats every loop_wait."""
 
 
 def learn(view: Election, envelope: Envelope[Message]) -> Election:
@@ -62,6 +66,8 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, store_lost_at=view.store_lost_at or now)
         case StoreAnswered():
             return replace(view, store_lost_at=None, renewal_due=True)
+        case TimerFired(name=name, due_at=due_at) if name == HEARTBEAT:
+            return replace(view, heartbeat_at=due_at)
         case ShutdownRequested():
             return replace(view, shutdown=True, shutdown_waits_since=now)
         case PeersProbed(peers=peers, asked_at=asked_at):

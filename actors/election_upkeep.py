@@ -6,6 +6,7 @@ PostgreSQL.
 
 from dataclasses import replace
 
+from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_lease import FAILSAFE_TIMEOUT
 from regnal.actors.election_shutdown import HAND_OVER_DEADLINE, SHUTDOWN_PATIENCE
 from regnal.actors.election_state import PROBE_FRESH_FOR, Election
@@ -14,7 +15,6 @@ from regnal.messages.lease import RenewLeader
 from regnal.messages.postgres import ObservePostgres
 from regnal.messages.timers import SetTimer
 
-HEARTBEAT = "heartbeat"
 WAKE = "election:wake"
 
 

@@ -1,0 +1,206 @@
+"""The bus: carries every message, in the order in which the journal has it.
+
+One lock makes numbering, recording and delivery one act, so that every actor
+hears messages in the order of the journal; that is what lets a replay repeat it.
+Orders to bridges leave after the lock, and where they decide who writes, after
+the disk has them.
+"""
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from regnal.actors.shell import Outlet
+from regnal.actors.step import Step
+from regnal.bridges.contract import Bridge
+from regnal.journal.stamps import Stamper
+from regnal.messages.base import Command, Message
+from regnal.messages.cluster import ClusterObserved
+from regnal.messages.daemon import ActorFailed, ObservationSuperseded
+from regnal.messages.envelope import Envelope, PartName, TraceId
+from regnal.messages.postgres import PostgresObserved
+
+logger = logging.getLogger(__name__)
+
+SUPERSEDABLE = (PostgresObserved, ClusterObserved)
+"""Observations that tell everything anew: of several waiting the last one counts."""
+
+
+class Record(Protocol):
+    """What the bus needs of the journal."""
+
+    def message(self, envelope: Envelope[Message]) -> None: ...
+
+    def step(
+        self,
+        actor: PartName,
+        heard: Envelope[Message],
+        step: Step[object],
+        said: Sequence[Envelope[Message]],
+    ) -> None: ...
+
+    def make_durable(self) -> None:
+        """Wait, at most the journal's patience, until all of it is on disk."""
+        ...
+
+
+class Mailbox(Protocol):
+    """An actor's address."""
+
+    def tell(self, message: Envelope[Message]) -> None: ...
+
+
+Listener = Callable[[PartName, Envelope[Message], Step[object] | None], None]
+"""Hears of every step (for the log); must be quick and never raise."""
+
+
+class Bus(Outlet):
+    """Delivers by class: whoever hears a message gets it, in order."""
+
+    def __init__(self, record: Record, stamper: Stamper) -> None:
+        self._record = record
+        self._stamper = stamper
+        self._lock = threading.Lock()
+        self._mailboxes: dict[type[Message], tuple[tuple[PartName, Mailbox], ...]] = {}
+        self._bridges: dict[type[Command], Bridge] = {}
+        self._latest: dict[tuple[PartName, type[Message], PartName], str] = {}
+        self._listeners: list[Listener] = []
+        self.escalate: Callable[[PartName], None] = lambda actor: None
+
+    def connect(
+        self, actor: PartName, hears: Sequence[type[Message]], mailbox: Mailbox
+    ) -> None:
+        """Deliver these classes to the mailbox; before the first message only."""
+        for word in hears:
+            present = self._mailboxes.get(word, ())
+            self._mailboxes[word] = (*present, (actor, mailbox))
+
+    def attach(self, bridge: Bridge) -> None:
+        """Deliver the bridge's commands to it; before the first message only."""
+        for word in bridge.performs:
+            assert word not in self._bridges, f"two bridges perform {word}"
+            self._bridges[word] = bridge
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def voice(self, part: PartName) -> "PartVoice":
+        """What the bridge `part` says things with."""
+        return PartVoice(self, part)
+
+    def say(
+        self, part: PartName, message: Message, cause: Envelope[Message] | None
+    ) -> None:
+        """Record and deliver what a bridge says."""
+        with self._lock:
+            envelope = self._stamper.envelope(
+                message,
+                said_by=part,
+                cause=cause,
+                trace=cause.trace if cause is not None else None,
+            )
+            self._record.message(envelope)
+            self._deliver(envelope)
+        for listener in self._listeners:
+            listener(part, envelope, None)
+
+    def stepped(
+        self, actor: PartName, heard: Envelope[Message], step: Step[object]
+    ) -> None:
+        if not step.said and not step.facts:
+            return
+        trace = _trace(heard, step)
+        with self._lock:
+            said = [
+                self._stamper.envelope(message, said_by=actor, cause=heard, trace=trace)
+                for message in step.said
+            ]
+            self._record.step(actor, heard, step, said)
+            for envelope in said:
+                self._deliver(envelope)
+        if any(_decides_who_writes(message) for message in step.said):
+            self._record.make_durable()
+        for envelope in said:
+            self._order(envelope)
+        for listener in self._listeners:
+            listener(actor, heard, step)
+
+    def is_superseded(self, actor: PartName, heard: Envelope[Message]) -> bool:
+        if not isinstance(heard.message, SUPERSEDABLE):
+            return False
+        key = (actor, type(heard.message), heard.said_by)
+        with self._lock:
+            newer = self._latest.get(key, heard.id)
+        if newer == heard.id:
+            return False
+        skipped = ObservationSuperseded(actor=actor, skipped=heard.id, newer=newer)
+        self.say("bus", skipped, heard)
+        return True
+
+    def failed(
+        self,
+        actor: PartName,
+        heard: Envelope[Message],
+        error: Exception,
+        failures: int,
+    ) -> None:
+        logger.error(
+            "Actor %s could not handle %s: %s; it goes on from its last state.",
+            actor,
+            heard.message.__class__.__name__,
+            error,
+            exc_info=error,
+        )
+        trouble = ActorFailed(
+            actor=actor,
+            heard=heard.id,
+            error=f"{type(error).__name__}: {error}",
+            traceback="".join(traceback.format_exception(error)),
+            failures=failures,
+        )
+        self.say(actor, trouble, heard)
+        if failures >= FAILURES_BEFORE_DEMOTION:
+            self.escalate(actor)
+
+    def _deliver(self, envelope: Envelope[Message]) -> None:
+        word = type(envelope.message)
+        supersedable = word in SUPERSEDABLE
+        for actor, mailbox in self._mailboxes.get(word, ()):
+            if supersedable:
+                self._latest[actor, word, envelope.said_by] = envelope.id
+            mailbox.tell(envelope)
+
+    def _order(self, envelope: Envelope[Message]) -> None:
+        bridge = self._bridges.get(type(envelope.message))  # type: ignore[arg-type]
+        if bridge is not None:
+            bridge.perform(envelope)  # type: ignore[arg-type]
+
+
+FAILURES_BEFORE_DEMOTION = 5
+"""Messages in a row that an actor may fail on before PostgreSQL is demoted."""
+
+
+class PartVoice:
+    """A bridge's voice (see `bridges.contract.Voice`)."""
+
+    def __init__(self, bus: Bus, part: PartName) -> None:
+        self._bus = bus
+        self._part = part
+
+    def say(self, message: Message, cause: Envelope[Message] | None = None) -> None:
+        self._bus.say(self._part, message, cause)
+
+
+def _decides_who_writes(message: Message) -> bool:
+    return isinstance(message, Command) and message.decides_who_writes
+
+
+def _trace(heard: Envelope[Message], step: Step[object]) -> TraceId | None:
+    """The trace goes on, or begins here if something begins here."""
+    if heard.trace is not None:
+        return heard.trace
+    if all(message.routine for message in step.said):
+        return None
+    return heard.id
