@@ -1,0 +1,1 @@
+"""PostgreSQL's parameters ("GUC"): what exists in which version, and what is valid."""

@@ -1,0 +1,139 @@
+"""The passfile: how programs and PostgreSQL get passwords that nobody else sees.
+
+One file serves the WAL receiver, pg_basebackup, pg_rewind and the operator's
+scripts, so it always holds every account that they may use (PostgreSQL manual,
+33.16 "The Password File").
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from regnal.bridges.postgres.connection_string import is_socket_directory, split_hosts
+from regnal.bridges.postgres.conninfo import (
+    Account,
+    credentials_of,
+    local_parameters,
+)
+from regnal.bridges.postgres.errors import OperationError
+from regnal.bridges.postgres.file_replacement import OWNER_ONLY, replace_file
+from regnal.bridges.postgres.options import PostgresOptions
+from regnal.messages.postgres import Upstream
+from regnal.messages.reasons import because
+
+logger = logging.getLogger(__name__)
+
+ACCOUNTS: tuple[Account, ...] = ("replication", "rewind", "superuser")
+
+
+@dataclass(frozen=True, slots=True)
+class PassfileEntry:
+    """One host and the password of one user there; empty text: any."""
+
+    host: str
+    port: str
+    username: str
+    password: str = field(repr=False)
+
+
+def needs_passfile(options: PostgresOptions) -> bool:
+    """Without a password (Kerberos, certificates, trust) there is no file."""
+    return any(credentials_of(options, account).password for account in ACCOUNTS)
+
+
+def check_passfile_location(options: PostgresOptions) -> None:
+    """Raises OperationError if the passfile could not be written."""
+    if not needs_passfile(options):
+        return
+    path = options.pgpass
+    error = None
+    if path.is_dir():
+        error = "is a directory; postgresql.pgpass must name a file"
+    elif not path.parent.is_dir():
+        error = "its directory does not exist; see postgresql.pgpass"
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        error = "its directory is not writable; see postgresql.pgpass"
+    if error is not None:
+        raise OperationError(because("IO_ERROR", path=str(path), error=error))
+
+
+def write_passfile(
+    options: PostgresOptions, upstream: Upstream | None, *, local: bool = False
+) -> dict[str, str]:
+    """Write the passwords for the upstream and, if `local`, for our own server.
+
+    Returns the environment that lets a program find the file; empty if no
+    password is configured.  Raises OperationError.
+    """
+    if not needs_passfile(options):
+        return {}
+    entries: list[PassfileEntry] = []
+    if upstream is not None:
+        entries += upstream_entries(options, upstream)
+    if local:
+        entries += local_entries(options)
+    try:
+        replace_file(options.pgpass, passfile_text(entries), OWNER_ONLY)
+    except OSError as error:
+        raise OperationError(
+            because("IO_ERROR", path=str(options.pgpass), error=str(error))
+        ) from error
+    return {"PGPASSFILE": str(options.pgpass)}
+
+
+def upstream_entries(
+    options: PostgresOptions, upstream: Upstream
+) -> tuple[PassfileEntry, ...]:
+    pairs = split_hosts(upstream.host, upstream.port)
+    return tuple(_entries(options, pairs))
+
+
+def local_entries(options: PostgresOptions) -> tuple[PassfileEntry, ...]:
+    """Our own server, by whichever address it is connected to."""
+    pairs = [("localhost", options.port)]
+    for account in ACCOUNTS:
+        # The user is not looked at here, so that libpq's version does not matter.
+        parameters = local_parameters(options, account, libpq_version=0)
+        pairs.append((parameters.get("host", "localhost"), options.port))
+    return tuple(_entries(options, tuple(dict.fromkeys(pairs))))
+
+
+def passfile_text(entries: Sequence[PassfileEntry]) -> str:
+    lines: dict[str, None] = {}
+    for entry in entries:
+        fields = (entry.username, entry.password)
+        if any("\n" in value or "\r" in value for value in fields):
+            logger.error(
+                "The password of user %s has a line break, which a passfile cannot "
+                "hold: choose another one.",
+                entry.username,
+            )
+            continue
+        for host in _names_of(entry.host):
+            location = [host or "*", entry.port or "*", "*", entry.username or "*"]
+            lines[":".join(_escaped(part) for part in (*location, entry.password))] = (
+                None
+            )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _names_of(host: str) -> tuple[str, ...]:
+    """libpq looks a default socket directory up as localhost."""
+    return (host, "localhost") if is_socket_directory(host) else (host,)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _entries(
+    options: PostgresOptions, pairs: Sequence[tuple[str, str]]
+) -> Iterator[PassfileEntry]:
+    for host, port in pairs:
+        for account in ACCOUNTS:
+            credentials = credentials_of(options, account)
+            if credentials.password:
+                yield PassfileEntry(
+                    host, port, credentials.username or "", credentials.password
+                )
