@@ -85,11 +85,11 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
 
 
 def _learn_settings(view: Election, settings: Settings) -> Election:
-    begun = view.heartbeat_at
-    if view.settings is not None and begun is not None:
-        # A shorter loop_wait takes effect at once, not after a long beat.
-        begun = min(begun, begun - view.settings.loop_wait + settings.loop_wait)
-    return replace(view, settings=settings, heartbeat_at=begun)
+    # Another loop_wait takes effect at once, not after a beat of the old length.
+    kept = view.settings is not None and view.settings.loop_wait == settings.loop_wait
+    return replace(
+        view, settings=settings, heartbeat_at=view.heartbeat_at if kept else None
+    )
 
 
 def _learn_cluster(

@@ -9,15 +9,16 @@ from regnal.messages.base import MemberName, Message
 from regnal.messages.envelope import Envelope, PartName
 
 S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 Fact: TypeAlias = Any
 """Anything that JSON can hold; NamedTuples and messages are written as objects."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step(Generic[S]):
+class Step(Generic[S_co]):
     """What an actor concluded from one message."""
 
-    state: S
+    state: S_co
     said: tuple[Message, ...] = ()
     rule: str | None = None
     """Name of the rule that spoke; None: the message was only learned."""
