@@ -8,6 +8,7 @@ from regnal.messages.base import (
     Instant,
     MemberName,
     Outcome,
+    RequestId,
     Seconds,
     Timeline,
     Value,
@@ -25,6 +26,8 @@ class ProbePeers(Command):
     kind: Literal["probe_peers"] = "probe_peers"
     targets: tuple[ProbeTarget, ...]
     timeout: Seconds
+    request: RequestId | None = None
+    """On behalf of this request; None: election's own question."""
 
 
 class PeerStatus(Value):
@@ -52,6 +55,8 @@ class PeersProbed(Outcome):
     """In the order of the targets."""
 
     asked_at: Instant
+    request: RequestId | None = None
+    """Echo of the command's `request`."""
 
 
 class AskFailsafe(Command):

@@ -164,3 +164,12 @@ class RestartWanted(Decision):
 
     timeout: float | None
     """Seconds; None: primary_start_timeout."""
+
+
+class ScheduledRestartChanged(Decision):
+    """This member's scheduled restart is another from now on (it is published in
+    the member key)."""
+
+    kind: Literal["scheduled_restart_changed"] = "scheduled_restart_changed"
+    document: JsonText | None
+    """`scheduled_restart` of docs/contracts.md 2.1; None: none is scheduled."""

@@ -38,6 +38,10 @@ class StatusSnapshot(Value):
     """Until when this member is the leader: the end of its lease less nothing; 0
     when it is not.  In pause with an unknown store: see `paused_primary`."""
 
+    accepts_writes: bool
+    """PostgreSQL runs out of recovery, as far as known, and nothing is stopping it
+    or about to."""
+
     is_standby_cluster: bool
     paused: bool
     paused_primary: bool
@@ -70,8 +74,12 @@ class StatusSnapshot(Value):
     """When election last thought; /liveness compares it with ttl."""
 
     loop_wait: Seconds
+    dcs_last_seen: int
+    """Unix time (seconds) at which the store last answered anything; 0: never.  Part
+    of `GET /patroni` and of the metrics, added to them by the HTTP bridge."""
+
     metrics: JsonText
-    """Values of `GET /metrics` by name, but the two that depend on the moment."""
+    """Values of `GET /metrics` by name, but patroni_dcs_last_seen."""
 
     config: JsonText | None
     """Body of `GET /config`; None: no such key."""

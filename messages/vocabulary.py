@@ -130,6 +130,7 @@ from regnal.messages.requests import (
     RestartCancelRequested,
     RestartRequested,
     RestartWanted,
+    ScheduledRestartChanged,
     SwitchoverCancelRequested,
     SwitchoverRequested,
 )
@@ -277,6 +278,7 @@ _WORDS: tuple[type[Message], ...] = (
     RequestAnswered,
     ReinitializeWanted,
     RestartWanted,
+    ScheduledRestartChanged,
     ConfigurationApplied,
     ConfigurationRejected,
     LocalConfigurationChanged,
