@@ -8,18 +8,17 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from regnal.configuration.checking import check, required
+from regnal.configuration.checking import check
+from regnal.configuration.consistency import problems_of_daemon, remarks
 from regnal.configuration.environment import (
     WHOLE_CONFIGURATION,
     take_environment,
     take_own,
 )
 from regnal.configuration.layouts import modernise_local
-from regnal.configuration.merging import local_controlled_parameters
 from regnal.configuration.problems import ConfigurationError, Problem
 from regnal.configuration.reading import read_path, read_yaml
 from regnal.configuration.schema import LOCAL
-from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document, Tree, overlay
 
 
@@ -41,7 +40,7 @@ class LocalSource:
     def __init__(self, path: Path | None, environ: MutableMapping[str, str]) -> None:
         self._path = path
         self._environ = environ
-        self._taken: tuple[Tree, Tree, tuple[str, ...]] | None = None
+        self._taken: _Taken | None = None
 
     def read(self, is_complete: bool = True) -> Local:
         """All local sources together.
@@ -49,75 +48,77 @@ class LocalSource:
         With `is_complete` it is an error if something is missing that a daemon
         needs.  Raises ConfigurationError.
         """
-        below, above, warnings = self._environment()
-        exists = self._path is not None and self._path.exists()
-        if self._path is not None and exists:
-            below = read_path(self._path)
-        tree = overlay(below, above)
+        if self._taken is None:
+            self._taken = self._take()
+        taken = self._taken
+        below = read_path(taken.file) if taken.file else taken.instead
+        tree = overlay(below, taken.above)
+        if is_complete and not tree.data:
+            raise self._nothing()
         modernise_local(tree)
         checked = check(LOCAL, tree)
         problems = checked.problems
         if is_complete:
-            if self._path is not None and not exists and not below.data:
-                problems.append(
-                    Problem(
-                        str(self._path),
-                        "does not exist",
-                        f"name a file or a directory, or set {WHOLE_CONFIGURATION}",
-                    )
-                )
-            problems += required(LOCAL, checked.document)
-            problems += _store_problems(checked.document)
+            broken = {problem.path for problem in problems}
+            problems += [
+                problem
+                for problem in problems_of_daemon(checked.document)
+                if problem.path not in broken  # it is not missing, it is wrong
+            ]
+        if problems and self._path and not (taken.file or below.data):
+            raise self._nothing()  # what the variables lack was meant to be there
         if problems:
             raise ConfigurationError(*problems)
         return Local(
             checked.document,
             json.dumps(tree.get("bootstrap", "dcs") or {}),
-            (*warnings, *checked.warnings, *_remarks(checked.document)),
+            (*taken.warnings, *checked.warnings, *remarks(checked.document)),
         )
 
-    def _environment(self) -> tuple[Tree, Tree, tuple[str, ...]]:
-        """What stands in for the file, what is laid over it, and warnings."""
-        if self._taken is None:
-            self._taken = self._take()
-        return self._taken
-
-    def _take(self) -> tuple[Tree, Tree, tuple[str, ...]]:
-        has_file = self._path is not None and self._path.exists()
-        whole = "" if has_file else self._environ.pop(WHOLE_CONFIGURATION, "")
+    def _take(self) -> "_Taken":
+        file = self._path if self._path and _exists(self._path) else None
+        whole = "" if file else self._environ.pop(WHOLE_CONFIGURATION, "")
         if whole:
             # It is meant to be everything: the peer's other variables do not count.
-            return read_yaml(whole, WHOLE_CONFIGURATION), take_own(self._environ), ()
-        tree, warnings = take_environment(self._environ)
-        return Tree(), tree, tuple(warnings)
+            instead = read_yaml(whole, WHOLE_CONFIGURATION)
+            return _Taken(None, instead, take_own(self._environ), ())
+        above, warnings = take_environment(self._environ)
+        return _Taken(file, Tree(), above, tuple(warnings))
+
+    def _nothing(self) -> ConfigurationError:
+        """There is no configuration where it was looked for."""
+        if self._taken is not None and self._taken.file is not None:
+            reason, remedy = "is empty", "write the configuration into it"
+        elif self._path is not None:
+            reason = "does not exist"
+            remedy = f"name a file or a directory, or set {WHOLE_CONFIGURATION}"
+        else:
+            reason = "is empty"
+            remedy = f"name a file or a directory, or set {WHOLE_CONFIGURATION}"
+        path = str(self._path) if self._path else "configuration"
+        return ConfigurationError(Problem(path, reason, remedy))
 
 
-def _store_problems(document: Document) -> list[Problem]:
-    if any(name in document for name in STORES):
-        return []
-    return [
-        Problem(
-            "dcs", "no store is configured", f"write one section of {', '.join(STORES)}"
-        )
-    ]
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What was found at the first reading."""
+
+    file: Path | None
+    """File or directory.  None: there was none."""
+
+    instead: Tree
+    """Stands in for the file."""
+
+    above: Tree
+    """The environment."""
+
+    warnings: tuple[str, ...]
 
 
-def _remarks(document: Document) -> list[str]:
-    """What can be used, but a person should know."""
-    remarks = []
-    controlled = local_controlled_parameters(document)
-    if controlled:
-        remarks.append(
-            f"postgresql.parameters: {', '.join(controlled)} have no effect in the local "
-            "file; change them with `regnalctl edit-config`"
-        )
-    stores = [name for name in STORES if name in document]
-    if len(stores) > 1:
-        remarks.append(
-            f"several stores are configured ({', '.join(stores)}): {stores[0]} is used"
-        )
-    if "users" in document.get("bootstrap", {}):
-        remarks.append(
-            "bootstrap.users is deprecated: create users with bootstrap.post_bootstrap"
-        )
-    return remarks
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            Problem(str(path), f"cannot be read: {error}", "check the path")
+        ) from error

@@ -1,6 +1,7 @@
 """A configuration as somebody wrote it: values, and where each came from."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,9 +97,10 @@ def overlay(below: Tree, above: Tree) -> Tree:
     """Both together; where both have a value, the one `above` counts.
 
     Sections are merged, everything else (lists too) is replaced as a whole.
+    The result shares nothing with the two.
     """
     origins = dict(below.origins)
-    data = _overlaid(below.data, above.data, (), origins)
+    data = _overlaid(deepcopy(below.data), deepcopy(above.data), (), origins)
     origins.update(above.origins)
     return Tree(data, origins)
 

@@ -1,0 +1,173 @@
+"""What options must be to each other, once each of them is right by itself."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from regnal.configuration.addresses import parse_address, parse_addresses
+from regnal.configuration.checking import required
+from regnal.configuration.merging import local_controlled_parameters
+from regnal.configuration.problems import Problem
+from regnal.configuration.schema import LOCAL
+from regnal.configuration.schema_stores import STORES
+from regnal.configuration.tree import Document
+
+_ADDRESSES_OF_STORES = {
+    "etcd": ("host", "hosts", "url", "proxy", "srv"),
+    "etcd3": ("host", "hosts", "url", "proxy", "srv"),
+    "zookeeper": ("hosts",),
+    "exhibitor": ("hosts",),
+    "kubernetes": ("labels",),
+    "raft": ("self_addr",),
+}
+"""Of these one must be there."""
+
+
+def problems_of_daemon(document: Document) -> list[Problem]:
+    """What keeps a daemon from running with these local options."""
+    return [
+        *required(LOCAL, document),
+        *_store(document),
+        *_accounts(document),
+        *_certificates(document),
+        *_journal(document),
+        *_bootstrap(document),
+        *_log(document),
+    ]
+
+
+def store_problems(document: Document) -> list[Problem]:
+    """What keeps anybody, ctl too, from finding the store."""
+    return list(_store(document))
+
+
+def remarks(document: Document) -> list[str]:
+    """What can be used, but a person should know."""
+    return [*_unused(document), *_unreachable(document), *_methods(document)]
+
+
+def _store(document: Document) -> Iterator[Problem]:
+    section = next((name for name in STORES if name in document), None)
+    if section is None:
+        names = ", ".join(STORES)
+        yield Problem("dcs", "no store is configured", f"write one section of {names}")
+        return
+    names_of_address = _ADDRESSES_OF_STORES.get(section, ())
+    if names_of_address and not any(document[section].get(n) for n in names_of_address):
+        yield Problem(
+            f"{section}.{names_of_address[0]}",
+            "is missing",
+            f"write {' or '.join(names_of_address)}",
+        )
+
+
+def _accounts(document: Document) -> Iterator[Problem]:
+    postgresql = document.get("postgresql", {})
+    if not postgresql.get("authentication", {}).get("replication", {}).get("username"):
+        yield Problem(
+            "postgresql.authentication.replication.username", "is missing", "write it"
+        )
+    for name in ("restapi", "ctl"):
+        account = document.get(name, {}).get("authentication", {})
+        for present, other in (("username", "password"), ("password", "username")):
+            if present in account and other not in account:
+                # With half of it requests would go unprotected without a word.
+                yield Problem(
+                    f"{name}.authentication.{other}",
+                    f"is missing beside {present}",
+                    "write both or none",
+                )
+
+
+def _certificates(document: Document) -> Iterator[Problem]:
+    restapi = document.get("restapi", {})
+    if restapi.get("verify_client", "none") == "none":
+        return
+    for name in ("certfile", "cafile"):
+        if name not in restapi:
+            yield Problem(
+                f"restapi.{name}",
+                "is missing, and verify_client needs it",
+                "write it, or set verify_client to none",
+            )
+
+
+def _journal(document: Document) -> Iterator[Problem]:
+    directory = document.get("journal", {}).get("dir")
+    data_dir = document.get("postgresql", {}).get("data_dir")
+    if directory is None or data_dir is None:
+        return
+    journal, data = Path(directory).absolute(), Path(data_dir).absolute()
+    if journal == data or data in journal.parents:
+        yield Problem(
+            "journal.dir",
+            f"{directory!r} is inside the data directory, which a rebuild removes",
+            "name a directory outside of it",
+        )
+
+
+def _bootstrap(document: Document) -> Iterator[Problem]:
+    bootstrap = document.get("bootstrap", {})
+    method = bootstrap.get("method", "initdb")
+    section = bootstrap.get(method)
+    if method != "initdb" and not (section and section.get("command")):
+        yield Problem(
+            f"bootstrap.{method}.command",
+            "is missing, and bootstrap.method names it",
+            "write it, or set bootstrap.method to initdb",
+        )
+
+
+def _log(document: Document) -> Iterator[Problem]:
+    log = document.get("log", {})
+    form = log.get("format")
+    if not isinstance(form, str) or log.get("type") == "json":
+        return
+    try:
+        logging.Formatter(form)
+    except ValueError as error:
+        yield Problem(
+            "log.format",
+            f"{form!r} is not a format: {error}",
+            "write fields such as %(message)s",
+        )
+
+
+def _unused(document: Document) -> Iterator[str]:
+    controlled = local_controlled_parameters(document)
+    if controlled:
+        yield (
+            f"postgresql.parameters: {', '.join(controlled)} of the local file have no "
+            "effect; change them with `regnalctl edit-config`"
+        )
+    stores = [name for name in STORES if name in document]
+    if len(stores) > 1:
+        yield f"{', '.join(stores)} are configured: only {stores[0]} is used"
+    if "users" in document.get("bootstrap", {}):
+        yield "bootstrap.users is deprecated: create users with bootstrap.post_bootstrap"
+
+
+def _unreachable(document: Document) -> Iterator[str]:
+    """A wildcard is no address for others."""
+    for name in ("postgresql", "restapi"):
+        section: Mapping[str, Any] = document.get(name, {})
+        if "listen" not in section or "connect_address" in section:
+            continue
+        hosts = parse_addresses(section["listen"])[0]
+        if parse_address(f"[{hosts[0]}]", 1).is_wildcard:
+            yield (
+                f"{name}.connect_address is missing: other members cannot reach "
+                f"{section['listen']}"
+            )
+
+
+def _methods(document: Document) -> Iterator[str]:
+    postgresql = document.get("postgresql", {})
+    for name in postgresql.get("create_replica_methods", ()):
+        section = postgresql.get(name, {})
+        if name != "basebackup" and "command" not in section:
+            yield (
+                f"postgresql.{name}.command is missing, and create_replica_methods "
+                "names it: the method is passed over"
+            )
