@@ -64,6 +64,9 @@ SENTENCES = {
     "START_FAILED": "PostgreSQL ended while starting (exit status {status}, signal "
     "{signal}); its log says why",
     "STOP_TIMEOUT": "PostgreSQL did not stop within {seconds:.0f} s",
+    "CHILDREN_LEFT": "children of the former postmaster do not end",
+    "RELOAD_TIMEOUT": "PostgreSQL did not read its files anew within {seconds:.0f} s",
+    "INTERNAL_ERROR": "an error nobody foresaw, see the log: {error}",
     "PROMOTION_TIMEOUT": "PostgreSQL did not take writes within {seconds:.0f} s",
     "PROGRAM_FAILED": "{program} ended with status {status}",
     "PROGRAM_TIMEOUT": "{program} did not end within {seconds:.0f} s",
@@ -72,6 +75,11 @@ SENTENCES = {
     "CONNECTION_FAILED": "cannot connect to PostgreSQL: {error}",
     "DATA_DIRECTORY_INVALID": "{directory} is not empty and not a usable data "
     "directory; reinitialise this member",
+    "DATA_DIRECTORY_IN_USE": "PostgreSQL with pid {pid} runs in {directory}",
+    "VERSION_UNKNOWN": "the version of PostgreSQL in {directory} is not known",
+    "OPTION_INVALID": "{option} {error}",
+    "METHOD_FAILED": "{method} could not create a replica: {error}",
+    "NO_METHOD": "no replica creation method can be used without a source",
     "SYSTEM_IDENTIFIER_MISMATCH": "the data directory belongs to cluster {local}, "
     "this cluster is {cluster}",
     "DIVERGED": "our timeline {timeline} left the leader's history at {lsn}",

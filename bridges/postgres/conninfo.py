@@ -1,13 +1,15 @@
 """Where PostgreSQL is, and as whom we go there: connection strings from the options.
 
 Local ones lead to our own server (for the monitor, the operator, scripts),
-upstream ones to the server that we copy or follow.  None holds a password but
-`connect_parameters`, made for the driver, and `upstream_conninfo` before 10.
+upstream ones to the server that we copy or follow.  Secrets are only in what is
+made for the driver (`connect_parameters`, `replication_parameters`) and in
+`upstream_conninfo`, as far as libpq has no other way to get them.
 """
 
 from typing import Literal, TypeAlias
 
 from regnal.bridges.postgres.connection_string import (
+    SECRETS,
     Parameters,
     build,
     is_socket_directory,
@@ -86,13 +88,14 @@ def connect_parameters(
     `settings` are further `-c name=value` of the session.  The search path is
     safe from objects that somebody planted in `public` (P-PG-01).
     """
-    return with_password(
+    return with_secrets(
         {
             **local_parameters(options, account, libpq_version=libpq_version),
             "fallback_application_name": OUR_APPLICATION_NAME,
             "options": f"-c search_path=pg_catalog {settings}".rstrip(),
         },
         credentials_of(options, account),
+        libpq_version,
     )
 
 
@@ -100,7 +103,7 @@ def replication_parameters(
     options: PostgresOptions, *, libpq_version: int
 ) -> Parameters:
     """Our own server by the physical replication protocol, with the password."""
-    return with_password(
+    return with_secrets(
         {
             **local_parameters(options, "replication", libpq_version=libpq_version),
             "fallback_application_name": OUR_APPLICATION_NAME,
@@ -108,6 +111,7 @@ def replication_parameters(
             "replication": "1",
         },
         options.replication,
+        libpq_version,
     )
 
 
@@ -151,11 +155,9 @@ def upstream_conninfo(
     passfiles, and the string holds it.
     """
     parameters = upstream_parameters(options, upstream, libpq_version=server_version)
-    if options.replication.password:
-        if server_version >= 100000:
-            parameters["passfile"] = str(options.pgpass)
-        else:
-            parameters["password"] = options.replication.password
+    parameters = with_secrets(parameters, options.replication, server_version)
+    if server_version >= 100000 and parameters.pop("password", None):
+        parameters["passfile"] = str(options.pgpass)
     parameters["application_name"] = options.name
     # Slot synchronisation (17+) connects to a database; others do not mind.
     parameters["dbname"] = parameters.pop("dbname")
@@ -166,10 +168,18 @@ def has_several_hosts(upstream: Upstream) -> bool:
     return "," in upstream.host
 
 
-def with_password(parameters: Parameters, credentials: Credentials) -> Parameters:
-    if not credentials.password:
-        return parameters
-    return {**parameters, "password": credentials.password}
+def with_secrets(
+    parameters: Parameters, credentials: Credentials, libpq_version: int
+) -> Parameters:
+    """Add the password and that of the private key, where there are such."""
+    secrets = {"password": credentials.password}
+    if libpq_version >= KEYWORD_SINCE["sslpassword"]:
+        secrets["sslpassword"] = sslpassword_of(credentials)
+    return parameters | {key: value for key, value in secrets.items() if value}
+
+
+def sslpassword_of(credentials: Credentials) -> str | None:
+    return credentials.connection_parameters.get("sslpassword")
 
 
 def listen_hosts(options: PostgresOptions) -> tuple[str, ...]:
@@ -206,7 +216,7 @@ def _identity(
     return {
         key: value
         for key, value in parameters.items()
-        if value and KEYWORD_SINCE.get(key, 0) <= libpq_version
+        if value and key not in SECRETS and KEYWORD_SINCE.get(key, 0) <= libpq_version
     }
 
 

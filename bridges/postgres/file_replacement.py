@@ -17,7 +17,7 @@ def replace_file(path: Path, text: str, mode: int) -> bool:
     OSError.
     """
     path = path.resolve()
-    content = text.encode()
+    content = text.encode(errors="surrogateescape")
     if _is(path, content, mode):
         return False
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

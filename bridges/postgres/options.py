@@ -96,3 +96,6 @@ class PostgresOptions:
     """While on, synchronous_standby_names is ours and not the user's."""
 
     pg_malloc_arena_max: str | None = None
+    has_logical_slots: bool = False
+    """Whether permanent logical slots are configured: standbys then send feedback,
+    so that the primary keeps the catalogue rows that their slots need."""

@@ -9,12 +9,14 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from regnal.bridges.postgres.connection_string import is_socket_directory, split_hosts
 from regnal.bridges.postgres.conninfo import (
     Account,
     credentials_of,
     local_parameters,
+    sslpassword_of,
 )
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.file_replacement import OWNER_ONLY, replace_file
@@ -59,27 +61,42 @@ def check_passfile_location(options: PostgresOptions) -> None:
 
 
 def write_passfile(
-    options: PostgresOptions, upstream: Upstream | None, *, local: bool = False
+    options: PostgresOptions,
+    upstream: Upstream | None,
+    account: Account = "replication",
+    *,
+    local: bool = False,
 ) -> dict[str, str]:
     """Write the passwords for the upstream and, if `local`, for our own server.
 
-    Returns the environment that lets a program find the file; empty if no
-    password is configured.  Raises OperationError.
+    Returns the environment that lets a program which goes there as `account` find
+    them; empty if no password is configured.  Raises OperationError.
     """
-    if not needs_passfile(options):
-        return {}
-    entries: list[PassfileEntry] = []
-    if upstream is not None:
-        entries += upstream_entries(options, upstream)
-    if local:
-        entries += local_entries(options)
+    environment: dict[str, str] = {}
+    if needs_passfile(options):
+        entries: list[PassfileEntry] = []
+        if upstream is not None:
+            entries += upstream_entries(options, upstream)
+        if local:
+            entries += local_entries(options)
+        _write(options.pgpass, passfile_text(entries))
+        environment["PGPASSFILE"] = str(options.pgpass)
+    sslpassword = sslpassword_of(credentials_of(options, account))
+    if sslpassword:
+        # libpq has neither a file nor a variable for it, but reads it from here.
+        service_file = options.pgpass.with_name(f"{options.pgpass.name}.service")
+        _write(service_file, f"[{account}]\nsslpassword={sslpassword}\n")
+        environment |= {"PGSERVICEFILE": str(service_file), "PGSERVICE": account}
+    return environment
+
+
+def _write(path: Path, text: str) -> None:
     try:
-        replace_file(options.pgpass, passfile_text(entries), OWNER_ONLY)
+        replace_file(path, text, OWNER_ONLY)
     except OSError as error:
         raise OperationError(
-            because("IO_ERROR", path=str(options.pgpass), error=str(error))
+            because("IO_ERROR", path=str(path), error=str(error))
         ) from error
-    return {"PGPASSFILE": str(options.pgpass)}
 
 
 def upstream_entries(
