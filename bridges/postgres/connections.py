@@ -103,9 +103,8 @@ def connect(
     Cancelled."""
     connection = None
     try:
-        connection = psycopg2.connect(
-            **{**parameters, "application_name": application_name}, async_=True
-        )
+        keywords = {**parameters, "application_name": application_name}
+        connection = psycopg2.connect(extensions.make_dsn(**keywords), async_=True)
         _finish(connection, timeout, cancel)
     except psycopg2.Error as error:
         _discard(connection)

@@ -1,6 +1,7 @@
 """What pg_control says of a data directory, asked of the program pg_controldata."""
 
 import logging
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from regnal.messages.postgres import ControlData
 
 TIMEOUT: Seconds = 10.0
 """It reads one block; longer means that the disk hangs."""
+
+STATE = struct.Struct("=QIIi")
+SHUT_DOWN_STATES = (1, 2)
+"""DB_SHUTDOWNED and DB_SHUTDOWNED_IN_RECOVERY of catalog/pg_control.h."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +57,21 @@ def read_fields(options: PostgresOptions) -> Fields:
         )
         return {}
     return parse_fields(result.stdout)
+
+
+def is_shut_down(data_dir: Path) -> bool:
+    """Whether pg_control says `shut down` now, asked without starting a program.
+
+    The state is the number after the identifier and two versions, since 8.0.
+    """
+    try:
+        with (data_dir / "global" / "pg_control").open("rb") as file:
+            head = file.read(STATE.size)
+    except OSError:
+        return False
+    if len(head) < STATE.size:
+        return False
+    return STATE.unpack(head)[3] in SHUT_DOWN_STATES
 
 
 def parse_fields(output: str) -> Fields:

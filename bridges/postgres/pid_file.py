@@ -7,7 +7,7 @@ from typing import Literal
 
 from regnal.bridges.postgres.processes import Process, look_at
 
-NAME = "postmaster.pid"
+PID_FILE = "postmaster.pid"
 START_TOLERANCE_SECONDS = 3.0
 """Between the start of the process and what it wrote into the file."""
 
@@ -38,7 +38,7 @@ class PidFile:
 def read_pid_file(data_dir: Path) -> PidFile | None:
     """None: it is missing, not readable or not complete."""
     try:
-        text = (data_dir / NAME).read_text(errors="replace")
+        text = (data_dir / PID_FILE).read_text(errors="replace")
     except OSError:
         return None
     return parse_pid_file(text)

@@ -17,17 +17,17 @@ from pathlib import Path
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.pid_file import (
+    PID_FILE,
     find_postmaster,
     read_pid_file,
     recycled_pid,
-    same_directory,
 )
 from regnal.bridges.postgres.processes import (
     Process,
-    all_processes,
     children_of,
     kill,
     look_at,
+    working_in,
 )
 from regnal.bridges.postgres.programs import CancelToken, find_binary, spawn
 from regnal.messages.base import Seconds
@@ -129,7 +129,7 @@ def launch(options: PostgresOptions, arguments: Iterable[str]) -> Postmaster:
     Raises OperationError if the program is missing or ends at once.
     """
     make_directories(options)
-    argv = [
+    argv: list[str | Path] = [
         find_binary(options, "postgres"),
         "-D",
         options.data_dir,
@@ -219,13 +219,7 @@ def orphans(data_dir: Path) -> tuple[Process, ...]:
     Each is in a session of its own, so that neither session nor group finds them;
     their working directory does.
     """
-    here = [
-        process
-        for process in all_processes()
-        if process.directory is not None
-        and not process.is_zombie
-        and same_directory(process.directory, data_dir)
-    ]
+    here = tuple(working_in(data_dir))
     alive = {process.pid for process in here}
     return tuple(
         process
@@ -239,6 +233,8 @@ def end_orphans(data_dir: Path, timeout: Seconds = CHILDREN_TIMEOUT) -> bool:
 
     They may still write WAL, and a new postmaster refuses to start beside them.
     """
+    if not (data_dir / PID_FILE).exists():
+        return True  # a postmaster that ends in order waits for all of them first
     deadline = time.monotonic() + timeout
     left = orphans(data_dir)
     while left and time.monotonic() < deadline:

@@ -65,17 +65,29 @@ def look_at(pid: int) -> Process | None:
     )
 
 
-def all_processes() -> Iterator[Process]:
+def pids() -> Iterator[int]:
     for entry in PROC.iterdir():
         if entry.name.isdigit():
-            process = look_at(int(entry.name))
+            yield int(entry.name)
+
+
+def working_in(directory: Path) -> Iterator[Process]:
+    """The processes whose working directory it is; zombies have none."""
+    try:
+        wanted = directory.resolve(strict=True)
+    except OSError:
+        return
+    for pid in pids():
+        if _link(PROC / str(pid) / "cwd") == wanted:
+            process = look_at(pid)
             if process is not None:
                 yield process
 
 
 def children_of(pid: int) -> tuple[Process, ...]:
     """The direct children, without those that have ended (PG-26)."""
-    return tuple(p for p in all_processes() if p.parent == pid and not p.is_zombie)
+    found = (look_at(candidate) for candidate in pids())
+    return tuple(p for p in found if p and p.parent == pid and not p.is_zombie)
 
 
 def boot_time() -> float:

@@ -6,7 +6,8 @@ finds a postmaster tells here; whoever starts or stops one does, too.
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from regnal.bridges.postgres.connections import Session, connect, libpq_version
@@ -18,6 +19,10 @@ from regnal.messages.base import Seconds
 from regnal.messages.postgres import Upstream
 
 Role = Literal["primary", "standby"]
+
+BOOLEANS = {"on": "on", "true": "on", "yes": "on"} | dict.fromkeys(
+    ("off", "false", "no"), "off"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,15 +36,31 @@ class Intent:
     synchronous_standby_names: str | None = None
     """None: not ours to set."""
 
+    arguments: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """Settings of the server's command line as they should be at the next start."""
+
+    def differing_arguments(self, actual: Mapping[str, str]) -> dict[str, object]:
+        """Those that only a restart brings into force, with both values."""
+        return {
+            name: {"old_value": actual[name], "new_value": wanted}
+            for name, wanted in self.arguments.items()
+            if name in actual and _canonical(actual[name]) != _canonical(wanted)
+        }
+
 
 class Server:
-    """Safe from any thread.  Nothing here waits for PostgreSQL but `adopt`."""
+    """Safe from any thread."""
 
     def __init__(self, options: PostgresOptions) -> None:
         self._lock = threading.Lock()
         self._options = options
         self._postmaster: Postmaster | None = None
         self._intent = Intent()
+        self.receiver_end_expected = False
+        """Whether the operator is doing what ends the WAL receiver."""
+
         self.on_postmaster: Callable[[Postmaster], None] = lambda _: None
         """Told of each postmaster that is new to us, in the thread that found it."""
 
@@ -57,9 +78,11 @@ class Server:
         with self._lock:
             return self._intent
 
-    def intend(self, intent: Intent) -> None:
+    def intend(self, change: Callable[[Intent], Intent]) -> Intent:
+        """Replace the intent by what `change` makes of it."""
         with self._lock:
-            self._intent = intent
+            self._intent = change(self._intent)
+            return self._intent
 
     def postmaster(self) -> Postmaster | None:
         """The one that runs now, found anew if somebody else started it."""
@@ -68,16 +91,13 @@ class Server:
         if known is not None and known.is_running:
             return known
         found = adopt(self.options.data_dir)
-        if found is None:
-            return None
-        return self.took(found)
+        return None if found is None else self.took(found)
 
     def took(self, postmaster: Postmaster) -> Postmaster:
         """Remember this postmaster; returns ours, if it was known already."""
         with self._lock:
-            known = self._postmaster
-            if known is not None and known == postmaster:
-                return known
+            if self._postmaster is not None and self._postmaster == postmaster:
+                return self._postmaster
             self._postmaster = postmaster
         self.on_postmaster(postmaster)
         return postmaster
@@ -90,15 +110,14 @@ class Server:
         timeout: Seconds,
         cancel: CancelToken | None = None,
         database: str | None = None,
+        settings: str = "",
     ) -> Session:
         """A session at our own server.  Raises SessionFailed and Cancelled."""
-        settings = (
-            f"-c statement_timeout={statement_timeout * 1000:.0f}"
-            " -c synchronous_commit=local -c client_encoding=UTF8"
-            " -c datestyle=ISO -c lock_timeout=0"
-        )
         parameters = connect_parameters(
-            self.options, libpq_version=libpq_version(), settings=settings
+            self.options,
+            libpq_version=libpq_version(),
+            settings=f"-c statement_timeout={statement_timeout * 1000:.0f}"
+            f" -c synchronous_commit=local -c datestyle=ISO {settings}",
         )
         if database is not None:
             parameters["dbname"] = database
@@ -108,3 +127,9 @@ class Server:
             timeout=timeout,
             cancel=cancel,
         )
+
+
+def _canonical(value: str) -> str:
+    """Settings that mean the same are the same text."""
+    lowered = value.strip().lower()
+    return BOOLEANS.get(lowered, lowered)

@@ -1,0 +1,72 @@
+"""The PostgreSQL of this member: monitor, operator, tuner, callbacks as one bridge."""
+
+from typing import cast
+
+from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.postgres.exit_watcher import ExitWatcher
+from regnal.bridges.postgres.monitor import Monitor
+from regnal.bridges.postgres.operator import Operator
+from regnal.bridges.postgres.options import PostgresOptions
+from regnal.bridges.postgres.postmaster import Postmaster
+from regnal.bridges.postgres.server import Server
+from regnal.messages.base import Command
+from regnal.messages.envelope import Envelope, PartName
+from regnal.messages.postgres import (
+    CancelOperation,
+    ObservePostgres,
+    OperatorCommand,
+)
+
+OPERATOR_COMMANDS: tuple[type[Command], ...] = OperatorCommand.__args__
+
+
+class PostgresBridge:
+    """Keeps the contract of `Bridge`."""
+
+    name: PartName = "postgres"
+
+    def __init__(self, options: PostgresOptions, voice: Voice, clock: Clock) -> None:
+        self._server = Server(options)
+        self._watcher = ExitWatcher(self._server, voice, self._look)
+        self._monitor = Monitor(self._server, voice, self._watcher)
+        self._operator = Operator(self._server, voice, self._look)
+        self._server.on_postmaster = self._found
+        self._monitor.on_accepting = self._operator.connect
+        self._monitor.on_upstream_lost = self._operator.nudge
+
+    @property
+    def performs(self) -> tuple[type[Command], ...]:
+        return (ObservePostgres, CancelOperation, *OPERATOR_COMMANDS)
+
+    def start(self) -> None:
+        """A server that runs already is adopted, and observed at once."""
+        self._watcher.start()
+        self._operator.start()
+        self._monitor.start()
+        self._monitor.look()
+
+    def perform(self, envelope: Envelope[Command]) -> None:
+        match envelope.message:
+            case ObservePostgres():
+                self._monitor.look(envelope)
+            case CancelOperation(reason=reason):
+                self._operator.cancel(reason)
+            case _:
+                self._operator.order(cast(Envelope[OperatorCommand], envelope))
+
+    def reconfigure(self, options: PostgresOptions) -> None:
+        """Takes effect with the next operation; files are written by ReloadPostgres
+        and the commands that start."""
+        self._server.reconfigure(options)
+
+    def stop(self) -> None:
+        """End the threads.  PostgreSQL goes on."""
+        self._monitor.stop()
+        self._operator.stop()
+        self._watcher.stop()
+
+    def _found(self, postmaster: Postmaster) -> None:
+        self._watcher.watch_postmaster(postmaster)
+
+    def _look(self) -> None:
+        self._monitor.look()

@@ -1,0 +1,71 @@
+"""Which function performs which command of the operator."""
+
+import shlex
+import time
+
+from regnal.bridges.postgres.errors import OperationError
+from regnal.bridges.postgres.following import follow, reload
+from regnal.bridges.postgres.lifecycle import restart, start, stop
+from regnal.bridges.postgres.operation import Operation
+from regnal.bridges.postgres.programs import run_program
+from regnal.bridges.postgres.promotion import promote
+from regnal.messages.base import Outcome
+from regnal.messages.postgres import (
+    CheckpointDone,
+    CheckpointPostgres,
+    FollowUpstream,
+    OperatorCommand,
+    PrePromoteEnded,
+    PromotePostgres,
+    ReloadPostgres,
+    RestartPostgres,
+    RunPrePromote,
+    StartPostgres,
+    StopPostgres,
+)
+from regnal.messages.reasons import because
+
+
+def perform(command: OperatorCommand, operation: Operation) -> Outcome:
+    """Raises OperationError, Cancelled, SessionFailed and StatementFailed."""
+    match command:
+        case StartPostgres():
+            return start(operation, command)
+        case StopPostgres():
+            return stop(operation, command)
+        case RestartPostgres():
+            return restart(operation, command)
+        case PromotePostgres():
+            return promote(operation, command)
+        case FollowUpstream():
+            return follow(operation, command)
+        case ReloadPostgres():
+            return reload(operation, command)
+        case CheckpointPostgres():
+            return checkpoint(operation, command)
+        case RunPrePromote():
+            return run_pre_promote(operation)
+        case _:
+            raise OperationError(because("NOT_READY", what=command.kind))
+
+
+def checkpoint(operation: Operation, command: CheckpointPostgres) -> CheckpointDone:
+    session = operation.session()
+    began = time.monotonic()
+    session.query("CHECKPOINT", timeout=command.timeout, cancel=operation.cancel)
+    took = time.monotonic() - began
+    rows = session.query(
+        "SELECT timeline_id FROM pg_control_checkpoint()",
+        timeout=command.timeout,
+        cancel=operation.cancel,
+    )
+    return CheckpointDone(timeline=rows[0][0], took=took)
+
+
+def run_pre_promote(operation: Operation) -> PrePromoteEnded:
+    """0 if there is no such hook.  It has no limit but being cancelled (CB-08)."""
+    hook = operation.options.pre_promote
+    if not hook:
+        return PrePromoteEnded(exit_status=0)
+    result = run_program(shlex.split(hook), cancel=operation.cancel, timeout=None)
+    return PrePromoteEnded(exit_status=result.exit_status)

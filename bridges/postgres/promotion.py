@@ -1,0 +1,118 @@
+"""Promotion: ask for it on the open connection, and see it happen in milliseconds."""
+
+import time
+from pathlib import Path
+
+from regnal.bridges.postgres.connections import Session, SessionFailed, StatementFailed
+from regnal.bridges.postgres.errors import OperationError
+from regnal.bridges.postgres.operation import Operation
+from regnal.bridges.postgres.options import PostgresOptions
+from regnal.bridges.postgres.programs import find_binary, run_program
+from regnal.bridges.postgres.wal import parse_lsn, wal_directory
+from regnal.messages.base import LSN, Seconds, Timeline
+from regnal.messages.cluster import HistoryLine
+from regnal.messages.postgres import PostgresPromoted, PromotePostgres
+from regnal.messages.reasons import because
+
+STEP: Seconds = 0.002
+ANSWER_TIMEOUT: Seconds = 5.0
+
+
+def promote(operation: Operation, command: PromotePostgres) -> PostgresPromoted:
+    """Also right if it is a primary already: then that is what is told.
+
+    Raises OperationError; when the time is over, the promotion may yet happen.
+    """
+    deadline = time.monotonic() + command.timeout
+    session = operation.session()
+    try:
+        if _is_in_recovery(session, operation):
+            operation.server.receiver_end_expected = True
+            _ask_for_promotion(session, operation, command)
+        while _is_in_recovery(session, operation):
+            if time.monotonic() >= deadline:
+                raise OperationError(
+                    because("PROMOTION_TIMEOUT", seconds=command.timeout)
+                )
+            operation.cancel.wait(STEP)
+        timeline, lsn = _position(session, operation)
+    except (SessionFailed, StatementFailed) as error:
+        raise OperationError(because("CONNECTION_FAILED", error=str(error))) from error
+    return PostgresPromoted(
+        timeline=timeline, lsn=lsn, history=read_history(operation.options, timeline)
+    )
+
+
+def read_history(
+    options: PostgresOptions, timeline: Timeline
+) -> tuple[HistoryLine, ...]:
+    """The history file of the timeline; empty if there is none, as for timeline 1."""
+    path = wal_directory(options.data_dir) / f"{timeline:08X}.history"
+    try:
+        return parse_history(path.read_text(errors="replace"))
+    except OSError:
+        return ()
+
+
+def parse_history(text: str) -> tuple[HistoryLine, ...]:
+    """Lines of a timeline history file; comments and what is no such line are
+    skipped, as PostgreSQL does with comments."""
+    lines = []
+    for line in text.splitlines():
+        words = line.strip().split("\t", 2)
+        if line.lstrip().startswith("#") or len(words) < 2:
+            continue
+        try:
+            timeline, lsn = int(words[0]), parse_lsn(words[1])
+        except ValueError:
+            continue
+        reason = words[2] if len(words) > 2 else ""
+        lines.append(HistoryLine(timeline=timeline, lsn=lsn, reason=reason))
+    return tuple(lines)
+
+
+def _is_in_recovery(session: Session, operation: Operation) -> bool:
+    rows = session.query(
+        "SELECT pg_is_in_recovery()", timeout=ANSWER_TIMEOUT, cancel=operation.cancel
+    )
+    return bool(rows[0][0])
+
+
+def _ask_for_promotion(
+    session: Session, operation: Operation, command: PromotePostgres
+) -> None:
+    if session.server_version >= 120000:
+        session.query(
+            "SELECT pg_promote(wait => false)",
+            timeout=ANSWER_TIMEOUT,
+            cancel=operation.cancel,
+        )
+        return
+    options = operation.options
+    # Without -w it does not wait before version 10, and since 10 with -W.
+    no_wait = ["-W"] if session.server_version >= 100000 else []
+    argv: list[str | Path] = [
+        find_binary(options, "pg_ctl"),
+        "promote",
+        "-D",
+        options.data_dir,
+        *no_wait,
+    ]
+    result = run_program(argv, cancel=operation.cancel, timeout=command.timeout)
+    if result.exit_status != 0:
+        raise OperationError(
+            because("PROGRAM_FAILED", program="pg_ctl", status=result.exit_status),
+            result.output,
+        )
+
+
+def _position(session: Session, operation: Operation) -> tuple[Timeline, LSN]:
+    is_new = session.server_version >= 100000
+    wal, lsn = ("wal", "lsn") if is_new else ("xlog", "location")
+    rows = session.query(
+        f"SELECT pg_{wal}file_name(l), l::text FROM pg_current_{wal}_{lsn}() AS l",  # noqa: S608 - our own words
+        timeout=ANSWER_TIMEOUT,
+        cancel=operation.cancel,
+    )
+    file, position = rows[0]
+    return int(file[:8], 16), parse_lsn(position)
