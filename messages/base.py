@@ -41,9 +41,14 @@ RequestId: TypeAlias = str
 
 
 class Value(BaseModel):
-    """A frozen value: part of a message, or shared by several."""
+    """A frozen value: part of a message, or shared by several.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    Infinity and NaN are written as text, so that what was written can be read.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, ser_json_inf_nan="strings"
+    )
 
 
 class Message(Value):
@@ -58,10 +63,13 @@ class Message(Value):
 
     routine: ClassVar[bool] = False
     """Whether an idle member says it over and over: such messages coalesce in
-    the journal (the last of a run of like ones is kept)."""
+    the journal (the last of a run of like ones is kept).  Of a run of like
+    messages a decider may therefore remember the last only, never how many
+    there were."""
 
     volatile_fields: ClassVar[frozenset[str]] = frozenset()
-    """Fields in which two routine messages may differ and still be alike."""
+    """Fields in which two routine messages may differ and still be alike.  A
+    dotted path leads into a value, `*` to each of a tuple: `view.members.*.hlc`."""
 
 
 class Observation(Message):

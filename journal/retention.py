@@ -1,0 +1,148 @@
+"""Retention: what becomes of sealed segments, in a thread of its own.
+
+They are compressed, and removed by age and by total size, oldest first.  Pinned
+segments (around an incident) stay until they are unpinned or very old.
+"""
+
+import gzip
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from regnal.journal.encoding import json_bytes
+from regnal.journal.options import JournalOptions
+from regnal.journal.places import (
+    RecordNumber,
+    Segment,
+    replace_file,
+    segment_at,
+    segments,
+    sync_directory,
+)
+from regnal.journal.stamps import Microseconds
+from regnal.messages.base import Bytes, Seconds
+
+logger = logging.getLogger(__name__)
+
+_CHUNK: Bytes = 1024 * 1024
+
+
+class Expired(NamedTuple):
+    """Records that were removed because they were old or too many."""
+
+    first: RecordNumber
+    last: RecordNumber
+
+
+def pin(segment: Segment, reason: str) -> None:
+    """Keep the segment; `reason` is for people.  Raises OSError."""
+    replace_file(segment.pin, json_bytes({"reason": reason}) + b"\n")
+
+
+def unpin(segment: Segment) -> None:
+    """Let retention have the segment again.  Raises OSError."""
+    segment.pin.unlink(missing_ok=True)
+
+
+def compress(path: Path) -> Path:
+    """Replace the segment by its compressed self.  Raises OSError.
+
+    A crash leaves the plain file, the compressed one or both; never a half.
+    """
+    draft = path.with_name(f"{path.name}.gz.new")
+    final = path.with_name(f"{path.name}.gz")
+    with path.open("rb") as plain, draft.open("wb") as raw:
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+            shutil.copyfileobj(plain, packed, _CHUNK)
+        raw.flush()
+        os.fsync(raw.fileno())
+    stat = path.stat()
+    os.utime(draft, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # retention goes by it
+    draft.replace(final)
+    sync_directory(path.parent)
+    path.unlink()
+    return final
+
+
+def expire(
+    directory: Path, options: JournalOptions, wall: Microseconds
+) -> Iterator[Expired]:
+    """Remove what is too old or too much; the newest segment stays.
+
+    Yields what was removed.  Raises OSError.
+    """
+    found = segments(directory)
+    sizes = {segment: segment.path.stat().st_size for segment in found}
+    total = sum(sizes.values())
+    for segment, following in pairwise(found):
+        age = wall / 1_000_000 - segment.path.stat().st_mtime
+        if not _may_go(segment, age, total, options):
+            continue
+        segment.path.unlink()
+        segment.pin.unlink(missing_ok=True)
+        total -= sizes[segment]
+        yield Expired(segment.first, following.first - 1)
+
+
+def _may_go(
+    segment: Segment, age: Seconds, total: Bytes, options: JournalOptions
+) -> bool:
+    if segment.pin.exists():
+        return age > options.keep_pinned_age
+    return age > options.keep_age or total > options.keep_bytes
+
+
+class Janitor:
+    """The thread that compresses and removes."""
+
+    def __init__(
+        self,
+        directory: Path,
+        options: JournalOptions,
+        wall: Callable[[], Microseconds],
+        expired: Callable[[Expired], None],
+    ) -> None:
+        """`expired` hears of what was removed, so that the journal can say it."""
+        self._directory = directory
+        self._options = options
+        self._wall = wall
+        self._expired = expired
+        self._inbox: SimpleQueue[Path | None] = SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, name="journal-retention", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def take(self, path: Path) -> None:
+        """The segment is sealed and on the disk."""
+        self._inbox.put(path)
+
+    def stop(self, patience: Seconds) -> None:
+        """End the thread after what it has to do."""
+        self._inbox.put(None)
+        self._thread.join(patience)
+
+    def _run(self) -> None:
+        while (path := self._inbox.get()) is not None:
+            try:
+                self._look_after(path)
+            except OSError as error:
+                # The segment stays as it is; the next one is tried again.
+                logger.warning(
+                    "A journal segment could not be compressed or removed.",
+                    extra={"segment": str(path), "error": str(error)},
+                )
+
+    def _look_after(self, path: Path) -> None:
+        if segment_at(path) is not None and path.suffix != ".gz" and path.exists():
+            compress(path)
+        for expired in expire(self._directory, self._options, self._wall()):
+            self._expired(expired)
