@@ -59,7 +59,7 @@ class _Checker:
             return None
         close = difflib.get_close_matches(name, schema.entries, n=1, cutoff=0.75)
         if schema.others is not None and not _is_likely_mistake(
-            schema.others, value, bool(close)
+            schema, value, bool(close)
         ):
             return schema.others
         meant = f"; did you mean {close[0]}?" if close else ""
@@ -123,12 +123,12 @@ class _Checker:
         return f" ({origin})" if origin else ""
 
 
-def _is_likely_mistake(others: Node, value: Any, is_close: bool) -> bool:
+def _is_likely_mistake(schema: Section, value: Any, is_close: bool) -> bool:
     """Whether a key that may have any name is rather a misspelt option.
 
-    Only methods are looked at: their sections stand beside options.
+    It may be where the sections of methods stand beside options.
     """
-    if not isinstance(others, Section):
+    if not schema.entries or not isinstance(schema.others, Section):
         return False
     if not isinstance(value, dict):
         return True

@@ -4,6 +4,7 @@ A variable is removed from the environment when it is read: passwords do not
 reach the programs that the daemon starts.
 """
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -307,13 +308,13 @@ def _taken_apart(text: str, shape: Shape) -> Any:
 def _list(text: str) -> list[Any]:
     """`a,b`, or a YAML list.
 
-    Where the comma separated form is no YAML list, it is one in brackets; where
-    that is no YAML either (`*:1,[::1]:2`), it is taken apart at the commas.
+    `[::1]:1,[::2]:2` begins as a YAML list and is none.
     """
     if text.lstrip()[:1] in ("[", "-"):
-        parsed = _yaml(text)
-        if isinstance(parsed, list):
-            return parsed
+        with contextlib.suppress(ConfigurationError):
+            parsed = _yaml(text)
+            if isinstance(parsed, list):
+                return parsed
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -10,6 +10,7 @@ _SECRET_NAME = re.compile(
 )
 """Names of options, arguments and parameters whose value is not shown."""
 
+# Rather too much than too little: a password may hold an unencoded slash.
 _IN_URL = re.compile(r"(?P<before>://[^/@\s:]*:)[^@\s]*(?=@)")
 _IN_CONNINFO = re.compile(
     r"(?P<before>\b\w*passw(?:or)?d\s*[= ]\s*)('(?:[^'\\]|\\.)*'|[^\s'&]+)",

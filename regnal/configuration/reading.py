@@ -19,6 +19,8 @@ MAX_BYTES = 4 * 1024 * 1024
 
 MAX_VALUES = 100_000
 MAX_DEPTH = 50
+MAX_BITS = 64
+"""Of a number; longer ones stay texts."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -51,6 +53,7 @@ def read_yaml(text: bytes | str, source: str) -> Tree:
     if len(text) > MAX_BYTES:
         raise _refused(source, f"is larger than {MAX_BYTES} bytes", "make it smaller")
     try:
+        _check_depth(text, source)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -79,6 +82,20 @@ def read_yaml(text: bytes | str, source: str) -> Tree:
         )
     tree.data = data
     return tree
+
+
+def _check_depth(text: bytes | str, source: str) -> None:
+    """Before nodes are made of it: libyaml's composer recurses in C, and a deep
+    document ends the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                raise _too_deep(source, mark.line + 1 if mark else None)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class _Reader:
@@ -158,9 +175,11 @@ class _Reader:
         if kind not in ("null", "bool", "int", "float"):
             raise self._bad_tag(node, line)
         try:
-            return self._scalars.construct_object(node)
+            value = self._scalars.construct_object(node)
         except (ValueError, KeyError, IndexError, OverflowError, yaml.YAMLError):
             return node.value  # whoever wants a number will say so, with the path
+        is_huge = isinstance(value, int) and value.bit_length() > MAX_BITS
+        return node.value if is_huge else value
 
     def _bad_tag(self, node: Any, line: int) -> ConfigurationError:
         return _refused(

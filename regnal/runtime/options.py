@@ -84,7 +84,6 @@ def postgres_options(
     hosts, port = parse_addresses(postgresql["listen"])
     connect = postgres_address(postgresql)
     accounts = postgresql["authentication"]
-    superuser = _credentials(accounts.get("superuser", {}))
     has_all = any(host in ("", "*") for host in hosts)
     return PostgresOptions(
         name=document["name"],
@@ -100,9 +99,9 @@ def postgres_options(
         connect_port=str(connect.port),
         database=postgresql["database"],
         pgpass=_absolute(postgresql.get("pgpass") or Path.home() / "pgpass"),
-        superuser=superuser,
+        superuser=_credentials(accounts.get("superuser", {})),
         replication=_credentials(accounts.get("replication", {})),
-        rewind=_credentials(accounts["rewind"]) if "rewind" in accounts else superuser,
+        rewind=_credentials(accounts.get("rewind") or accounts.get("superuser", {})),
         use_unix_socket=postgresql["use_unix_socket"],
         use_unix_socket_repl=postgresql["use_unix_socket_repl"],
         parameters=postgresql.get("parameters", {}),
