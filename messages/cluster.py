@@ -4,7 +4,7 @@ The bridge of each store translates its keys into these values; nothing of a
 particular store appears here.  Key layout and values: docs/contracts.md.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from regnal.messages.base import (
     LSN,
@@ -258,6 +258,8 @@ class KeyWritten(Outcome):
     """The key has the value that was asked for."""
 
     kind: Literal["key_written"] = "key_written"
+    routine: ClassVar[bool] = True
+    volatile_fields: ClassVar[frozenset[str]] = frozenset({"revision"})
     key: KeyName
     revision: Revision | None
     """None where the store does not say (or the key was removed)."""

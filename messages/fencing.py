@@ -6,7 +6,14 @@ hardware watchdog stands behind it.
 
 from typing import ClassVar, Literal
 
-from regnal.messages.base import Command, Instant, Observation, Outcome, Seconds
+from regnal.messages.base import (
+    Command,
+    Decision,
+    Instant,
+    Observation,
+    Outcome,
+    Seconds,
+)
 
 
 class ArmGuard(Command):
@@ -72,3 +79,12 @@ class WatchdogFailed(Outcome):
 
     kind: Literal["watchdog_failed"] = "watchdog_failed"
     error: str
+
+
+class WatchdogNotUsable(Decision):
+    """With these settings the watchdog would fire between two heartbeats (WDOG-02):
+    it is not used."""
+
+    kind: Literal["watchdog_not_usable"] = "watchdog_not_usable"
+    timeout: Seconds
+    loop_wait: Seconds

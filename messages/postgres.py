@@ -546,6 +546,8 @@ class DropSlot(Command):
 
 class AdvanceSlot(Command):
     kind: Literal["advance_slot"] = "advance_slot"
+    routine: ClassVar[bool] = True
+    volatile_fields: ClassVar[frozenset[str]] = frozenset({"lsn"})
     name: str
     lsn: LSN
     database: str | None = None
@@ -561,6 +563,7 @@ class CopyLogicalSlots(Command):
 
 class SlotChanged(Outcome):
     kind: Literal["slot_changed"] = "slot_changed"
+    routine: ClassVar[bool] = True
     name: str
     change: Literal["created", "dropped", "advanced", "copied"]
 

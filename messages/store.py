@@ -118,6 +118,10 @@ class WriteHistory(Command):
 
 class WriteStatus(Command):
     kind: Literal["write_status"] = "write_status"
+    routine: ClassVar[bool] = True
+    volatile_fields: ClassVar[frozenset[str]] = frozenset(
+        {"deadline", "status.optime", "status.slots.*.lsn"}
+    )
     status: LeaderStatus
     deadline: Instant
 

@@ -8,6 +8,15 @@ from regnal.messages.callbacks import (
     CallbackFailed,
     RunCallback,
 )
+from regnal.messages.changes import (
+    ConfigurationKeyChanged,
+    LeaderElected,
+    LeaderLost,
+    MemberJoined,
+    MemberLeft,
+    StoreBack,
+    StoreLost,
+)
 from regnal.messages.cluster import (
     ClusterObserved,
     KeyRefused,
@@ -35,6 +44,7 @@ from regnal.messages.fencing import (
     PetWatchdog,
     WatchdogActivated,
     WatchdogFailed,
+    WatchdogNotUsable,
 )
 from regnal.messages.lease import (
     AcquireLeader,
@@ -140,6 +150,11 @@ from regnal.messages.settings import (
     ConfigurationRejected,
     LocalConfigurationChanged,
     ReloadConfiguration,
+)
+from regnal.messages.slots import (
+    LogicalSlotMismatched,
+    LogicalSlotsNotSupported,
+    SlotNamesClash,
 )
 from regnal.messages.status import (
     PublishStatus,
@@ -301,6 +316,17 @@ _WORDS: tuple[type[Message], ...] = (
     SetTimer,
     CancelTimer,
     TimerFired,
+    ConfigurationKeyChanged,
+    LeaderElected,
+    LeaderLost,
+    MemberJoined,
+    MemberLeft,
+    StoreBack,
+    StoreLost,
+    LogicalSlotMismatched,
+    LogicalSlotsNotSupported,
+    SlotNamesClash,
+    WatchdogNotUsable,
 )
 
 VOCABULARY: Mapping[str, type[Message]] = {
