@@ -69,6 +69,7 @@ SENTENCES = {
     "INTERNAL_ERROR": "an error nobody foresaw, see the log: {error}",
     "PROMOTION_TIMEOUT": "PostgreSQL did not take writes within {seconds:.0f} s",
     "PROGRAM_FAILED": "{program} ended with status {status}",
+    "PROGRAM_NOT_STARTED": "{program} could not be started: {error}",
     "PROGRAM_TIMEOUT": "{program} did not end within {seconds:.0f} s",
     "PROGRAM_MISSING": "{program} was not found in {directory}; set postgresql.bin_dir",
     "PRE_PROMOTE_REFUSED": "pre_promote ended with status {status}",

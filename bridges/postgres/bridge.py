@@ -1,23 +1,28 @@
 """The PostgreSQL of this member: monitor, operator, tuner, callbacks as one bridge."""
 
-from typing import cast
+from typing import cast, get_args
 
 from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.postgres.callbacks import Callbacks
 from regnal.bridges.postgres.exit_watcher import ExitWatcher
 from regnal.bridges.postgres.monitor import Monitor
 from regnal.bridges.postgres.operator import Operator
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.postmaster import Postmaster
 from regnal.bridges.postgres.server import Server
+from regnal.bridges.postgres.tuner import Tuner
 from regnal.messages.base import Command
+from regnal.messages.callbacks import RunCallback
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.postgres import (
     CancelOperation,
     ObservePostgres,
     OperatorCommand,
+    TunerCommand,
 )
 
-OPERATOR_COMMANDS: tuple[type[Command], ...] = OperatorCommand.__args__
+OPERATOR_COMMANDS: tuple[type[Command], ...] = get_args(OperatorCommand)
+TUNER_COMMANDS: tuple[type[Command], ...] = get_args(TunerCommand)
 
 
 class PostgresBridge:
@@ -30,18 +35,28 @@ class PostgresBridge:
         self._watcher = ExitWatcher(self._server, voice, self._look)
         self._monitor = Monitor(self._server, voice, self._watcher)
         self._operator = Operator(self._server, voice, self._look)
+        self._tuner = Tuner(self._server, voice)
+        self._callbacks = Callbacks(self._server, voice)
         self._server.on_postmaster = self._found
         self._monitor.on_accepting = self._operator.connect
         self._monitor.on_upstream_lost = self._operator.nudge
 
     @property
     def performs(self) -> tuple[type[Command], ...]:
-        return (ObservePostgres, CancelOperation, *OPERATOR_COMMANDS)
+        return (
+            ObservePostgres,
+            CancelOperation,
+            RunCallback,
+            *OPERATOR_COMMANDS,
+            *TUNER_COMMANDS,
+        )
 
     def start(self) -> None:
         """A server that runs already is adopted, and observed at once."""
         self._watcher.start()
         self._operator.start()
+        self._tuner.start()
+        self._callbacks.start()
         self._monitor.start()
         self._monitor.look()
 
@@ -51,6 +66,10 @@ class PostgresBridge:
                 self._monitor.look(envelope)
             case CancelOperation(reason=reason):
                 self._operator.cancel(reason)
+            case RunCallback():
+                self._callbacks.order(cast(Envelope[RunCallback], envelope))
+            case message if isinstance(message, TUNER_COMMANDS):
+                self._tuner.order(cast(Envelope[TunerCommand], envelope))
             case _:
                 self._operator.order(cast(Envelope[OperatorCommand], envelope))
 
@@ -63,6 +82,8 @@ class PostgresBridge:
         """End the threads.  PostgreSQL goes on."""
         self._monitor.stop()
         self._operator.stop()
+        self._tuner.stop()
+        self._callbacks.stop()
         self._watcher.stop()
 
     def _found(self, postmaster: Postmaster) -> None:

@@ -27,6 +27,13 @@ class MissingBinary(OperationError):
         )
 
 
+class ProgramNotStarted(OperationError):
+    """A program or script is missing, or the system cannot execute it."""
+
+    def __init__(self, program: str, error: str) -> None:
+        super().__init__(because("PROGRAM_NOT_STARTED", program=program, error=error))
+
+
 class ProgramTimeout(OperationError):
     """A program was killed because it took too long."""
 

@@ -1,18 +1,14 @@
 """Start, stop and restart, as the operator performs them."""
 
-import dataclasses
 import logging
 import shlex
 import time
-from types import MappingProxyType
 
-from regnal.bridges.postgres import config_files
-from regnal.bridges.postgres.binary_version import major_version
+from regnal.bridges.postgres.applying import write_configuration
 from regnal.bridges.postgres.connections import SessionFailed, StatementFailed
 from regnal.bridges.postgres.control_data import (
     is_shut_down,
     read_control_data,
-    read_fields,
 )
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.operation import Operation
@@ -36,7 +32,6 @@ from regnal.messages.postgres import (
     ShutdownCheckpointed,
     StartPostgres,
     StopPostgres,
-    Upstream,
 )
 from regnal.messages.reasons import because
 
@@ -49,7 +44,9 @@ def start(operation: Operation, command: StartPostgres) -> PostgresStarted:
     if postmaster is None:
         if not end_orphans(operation.options.data_dir):
             raise OperationError(because("CHILDREN_LEFT"))
-        arguments = write_configuration(operation, command.role, command.upstream)
+        arguments = write_configuration(
+            operation.server, command.role, command.upstream
+        )
         operation.server.receiver_end_expected = False
         postmaster = operation.server.took(launch(operation.options, arguments))
     wait_until_ready(postmaster, operation.cancel, command.timeout)
@@ -87,32 +84,6 @@ def restart(operation: Operation, command: RestartPostgres) -> PostgresStarted:
         operation,
         StartPostgres(role=command.role, upstream=command.upstream, timeout=left),
     )
-
-
-def write_configuration(
-    operation: Operation, role: Role, upstream: Upstream | None
-) -> tuple[str, ...]:
-    """Write the server's files for the role, remember it, and return the arguments
-    of the next start.  Raises OperationError."""
-    options = operation.options
-    arguments = config_files.write_configuration(
-        options,
-        role,
-        upstream,
-        server_version=major_version(options),
-        control=read_fields(options),
-        synchronous_standby_names=operation.server.intent.synchronous_standby_names,
-    )
-    pairs = (argument.removeprefix("--").partition("=") for argument in arguments)
-    operation.server.intend(
-        lambda intent: dataclasses.replace(
-            intent,
-            role=role,
-            upstream=upstream,
-            arguments=MappingProxyType({name: value for name, _, value in pairs}),
-        )
-    )
-    return arguments
 
 
 def _actual_role(operation: Operation, wanted: Role) -> Role:

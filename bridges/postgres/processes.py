@@ -90,6 +90,18 @@ def children_of(pid: int) -> tuple[Process, ...]:
     return tuple(p for p in found if p and p.parent == pid and not p.is_zombie)
 
 
+def descendants_of(pid: int) -> tuple[Process, ...]:
+    """Children, their children and so on, as far as the links still hold."""
+    every = [process for process in map(look_at, pids()) if process is not None]
+    found: list[Process] = []
+    parents = {pid}
+    while parents:
+        below = [process for process in every if process.parent in parents]
+        found += below
+        parents = {process.pid for process in below}
+    return tuple(found)
+
+
 def boot_time() -> float:
     """Seconds since 1970; moves when somebody sets the wall clock."""
     for line in (PROC / "stat").read_text().splitlines():

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from regnal.bridges.postgres.errors import Cancelled, MissingBinary, ProgramTimeout
+from regnal.bridges.postgres.errors import (
+    Cancelled,
+    MissingBinary,
+    ProgramNotStarted,
+    ProgramTimeout,
+)
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.messages.base import Seconds
 
@@ -124,7 +129,7 @@ def run_program(
 
     `env` is laid over the cleaned environment.  Raises Cancelled or
     ProgramTimeout after killing the program with its whole process group,
-    MissingBinary if it cannot be executed.
+    ProgramNotStarted.
     """
     cancel.raise_if_cancelled()
     process = spawn(argv, env=env, cwd=cwd, stdin=stdin, pipes=True)
@@ -161,7 +166,7 @@ def spawn(
     """Start the program as leader of its own session and process group.
 
     Without `pipes` it inherits our standard output and standard error.  Raises
-    MissingBinary if it cannot be executed.
+    ProgramNotStarted.
     """
     output = subprocess.PIPE if pipes else None
     try:
@@ -174,9 +179,9 @@ def spawn(
             env={**clean_environment(), **(env or {})},
             start_new_session=True,
         )
-    except (FileNotFoundError, PermissionError) as error:
-        program = Path(argv[0])
-        raise MissingBinary(program.name, str(program.parent)) from error
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise ProgramNotStarted(str(argv[0]), text) from error
 
 
 def find_binary(options: PostgresOptions, name: str) -> Path:

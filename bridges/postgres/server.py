@@ -58,6 +58,9 @@ class Server:
         self._options = options
         self._postmaster: Postmaster | None = None
         self._intent = Intent()
+        self.writing = threading.Lock()
+        """Held while the configuration files are written."""
+
         self.receiver_end_expected = False
         """Whether the operator is doing what ends the WAL receiver."""
 
