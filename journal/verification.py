@@ -1,0 +1,113 @@
+"""Verification: is the journal as it was written, and does anybody else agree?
+
+The chain shows what was changed, removed or inserted.  That the end was cut off,
+or the whole of it written anew, only a witness shows: another host that kept the
+head of the chain (number and hash of the last record) at some time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from regnal.journal.chain_check import Damage
+from regnal.journal.encoding import NO_HASH
+from regnal.journal.ledger import Head
+from regnal.journal.places import RecordNumber
+from regnal.journal.reader import scan
+from regnal.journal.retention import Expired
+from regnal.messages.base import MemberName
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification found."""
+
+    member: MemberName | None
+    """None: the journal has no readable beginning of a segment."""
+
+    first: RecordNumber
+    head: Head
+    """The last record; number 0: there is none."""
+
+    records: int
+    segments: int
+    lost: int
+    """Records that the journal itself says were never written."""
+
+    gaps: int
+    expired: tuple[Expired, ...]
+    """Removed by retention, says the journal."""
+
+    damages: tuple[Damage, ...]
+    """In the order of the chain; removal by retention is none."""
+
+    denied: tuple[Head, ...]
+    """Witnesses that the chain does not confirm."""
+
+    @property
+    def is_whole(self) -> bool:
+        serious = any(damage.is_serious for damage in self.damages)
+        return self.records > 0 and not serious and not self.denied
+
+
+def verify(directory: Path, witnesses: Iterable[Head] = ()) -> Verdict:
+    """Read everything and check the chain.  Raises OSError.
+
+    A witness that names a record removed by retention proves nothing either way.
+    """
+    sought = {witness.number: witness for witness in witnesses}
+    found: set[RecordNumber] = set()
+    member: MemberName | None = None
+    first = records = segments = lost = gaps = 0
+    head = Head(0, NO_HASH)
+    expired: list[Expired] = []
+    damages: list[Damage] = []
+    for item in scan(directory):
+        if isinstance(item, Damage):
+            damages.append(item)
+            continue
+        records += 1
+        first = first or item.n
+        head = Head(item.n, item.fields["hash"])
+        match item.kind:
+            case "start":
+                segments += 1
+                member = item.fields["member"]
+            case "gap":
+                gaps += 1
+                lost += item.fields["lost"]
+            case "expired":
+                expired.append(Expired(item.fields["first"], item.fields["last"]))
+        if item.n in sought and sought[item.n] == head:
+            found.add(item.n)
+    return Verdict(
+        member=member,
+        first=first,
+        head=head,
+        records=records,
+        segments=segments,
+        lost=lost,
+        gaps=gaps,
+        expired=tuple(expired),
+        damages=tuple(d for d in damages if not _is_expired(d, expired)),
+        denied=tuple(
+            witness
+            for number, witness in sorted(sought.items())
+            if number not in found and not _is_gone(number, first, expired)
+        ),
+    )
+
+
+def _is_expired(damage: Damage, expired: Iterable[Expired]) -> bool:
+    if damage.what != "missing":
+        return False
+    return all(
+        any(gone.first <= number <= gone.last for gone in expired)
+        for number in (damage.first, damage.last)
+    )
+
+
+def _is_gone(
+    number: RecordNumber, first: RecordNumber, expired: Iterable[Expired]
+) -> bool:
+    return number < first or any(gone.first <= number <= gone.last for gone in expired)
