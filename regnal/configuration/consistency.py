@@ -44,7 +44,12 @@ def store_problems(document: Document) -> list[Problem]:
 
 def remarks(document: Document) -> list[str]:
     """What can be used, but a person should know."""
-    return [*_unused(document), *_unreachable(document), *_methods(document)]
+    return [
+        *_unused(document),
+        *_unreachable(document),
+        *_methods(document),
+        *_log_fields(document),
+    ]
 
 
 def _store(document: Document) -> Iterator[Problem]:
@@ -125,7 +130,7 @@ def _log(document: Document) -> Iterator[Problem]:
     if not isinstance(form, str) or log.get("type") == "json":
         return
     try:
-        logging.Formatter(form)
+        logging.Formatter(form).format(logging.makeLogRecord({}))
     except ValueError as error:
         yield Problem(
             "log.format",
@@ -171,3 +176,9 @@ def _methods(document: Document) -> Iterator[str]:
                 f"postgresql.{name}.command is missing, and create_replica_methods "
                 "names it: the method is passed over"
             )
+
+
+def _log_fields(document: Document) -> Iterator[str]:
+    log = document.get("log", {})
+    if isinstance(log.get("format"), list) and log.get("type") != "json":
+        yield "log.format: a list of fields has no effect unless log.type is json"
