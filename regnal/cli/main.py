@@ -1,0 +1,70 @@
+"""`regnal`: the daemon, and the tools around it.
+
+`regnal FILE`, `regnal --validate-config FILE` and `regnal --version` work as they do
+with patroni, whose unit files and images may call this program by that name.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from regnal.cli.lazy_group import LazyCommand, LazyGroup
+
+
+def _command(module: str, name: str, summary: str) -> LazyCommand:
+    return LazyCommand(f"regnal.cli.{module}", f"{name}_command", summary)
+
+
+COMMANDS = {
+    "run": _command("run", "run", "Run the daemon with this configuration"),
+    "demo": _command("demo", "demo", "A cluster, a failover, and its explanation"),
+    "explain": _command("explain", "explain", "Tell what happened, and why"),
+    "journal": _command("journal", "journal", "Read and check the journals"),
+    "rules": _command("tables", "rules", "Print the decision table of the election"),
+    "states": _command("tables", "states", "Print the states of the supervisor"),
+    "validate-config": _command(
+        "validate", "validate_config", "Check a configuration, change nothing"
+    ),
+}
+
+RUN = "run"
+VALIDATE = "validate-config"
+_SPELLED_AS_OPTIONS = {f"--{VALIDATE}": VALIDATE}
+_ANSWERED_HERE = ("--help", "-h", "--version")
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_elsewhere=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="regnal", message="%(prog)s %(version)s")
+def regnal() -> None:
+    """Keep a PostgreSQL cluster highly available, and say why.
+
+    `regnal FILE` is short for `regnal run FILE`.
+    """
+
+
+def main() -> None:
+    """Exit statuses: docs/contracts.md 9.2."""
+    regnal(args=as_commands(sys.argv[1:]), prog_name=Path(sys.argv[0]).name)
+
+
+def as_commands(arguments: Sequence[str]) -> list[str]:
+    """The command line in the daemon's old form, as one with a command.
+
+    Without any argument the daemon is run, configured by variables alone.
+    """
+    if not arguments:
+        return [RUN]
+    for option, command in _SPELLED_AS_OPTIONS.items():
+        if option in arguments:
+            rest = [one for one in arguments if one != option]
+            return [command, *rest]
+    first = arguments[0]
+    if first in COMMANDS or first in _ANSWERED_HERE:
+        return list(arguments)
+    return [RUN, *arguments]

@@ -1,0 +1,74 @@
+"""A store that keeps the keys of its clusters in memory, with the contract of all stores."""
+
+import threading
+from collections.abc import Mapping
+
+from regnal.bridges.dcs import keys
+from regnal.bridges.dcs.contract import FailoverDraft, KeyAnswer, StoreUnavailable
+from regnal.messages.base import Instant, JsonText
+from regnal.messages.cluster import ClusterView, Revision
+
+
+class MemoryStore:
+    """One cluster; `put` and `delete` are for the test, the rest is the contract."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._revision = 0
+        self._keys: dict[str, keys.StoredKey] = {}
+        self.broken: StoreUnavailable | None = None
+        self.reads = 0
+        for key, value in values.items():
+            self.put(key, value)
+
+    def put(self, key: str, value: str) -> None:
+        with self._lock:
+            self._revision += 1
+            self._keys[key] = keys.StoredKey(value, self._revision)
+
+    def delete(self, prefix: str) -> None:
+        with self._lock:
+            for key in [one for one in self._keys if one.startswith(prefix)]:
+                del self._keys[key]
+
+    def value(self, key: str) -> str | None:
+        with self._lock:
+            found = self._keys.get(key)
+            return found.value if found else None
+
+    def read(self, deadline: Instant, consistent: bool = False) -> ClusterView:
+        assert consistent, "ctl reads what the majority confirms"
+        self._answer()
+        self.reads += 1
+        with self._lock:
+            return keys.cluster_view(dict(self._keys))
+
+    def write_config(
+        self, document: JsonText, if_revision: Revision | None, deadline: Instant
+    ) -> KeyAnswer:
+        return self._write(keys.CONFIG, document, if_revision)
+
+    def write_failover(
+        self, draft: FailoverDraft, if_revision: Revision | None, deadline: Instant
+    ) -> KeyAnswer:
+        return self._write(keys.FAILOVER, keys.failover_document(draft), if_revision)
+
+    def delete_cluster(self, deadline: Instant) -> None:
+        self._answer()
+        self.delete("")
+
+    def _write(self, key: str, value: str, if_revision: Revision | None) -> KeyAnswer:
+        self._answer()
+        with self._lock:
+            found = self._keys.get(key)
+            if if_revision is not None and (
+                found is None or found.revision != if_revision
+            ):
+                return KeyAnswer(False)
+            self._revision += 1
+            self._keys[key] = keys.StoredKey(value, self._revision)
+            return KeyAnswer(True, self._revision)
+
+    def _answer(self) -> None:
+        if self.broken is not None:
+            raise self.broken
