@@ -115,6 +115,7 @@ RULES: tuple[Rule, ...] = (
     election_creation.start_as_standby,
     # Nothing special.
     election_following.follow_the_leader,
+    election_following.look_whether_we_stream,
     election_following.compare_histories_of_a_standby_that_does_not_stream,
     election_following.keep_leading,
     election_following.keep_following,

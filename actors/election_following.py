@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from regnal.actors.election_rule import Conclusion
-from regnal.actors.election_state import Election
+from regnal.actors.election_state import STREAM_WITHIN, Election
 from regnal.actors.upstreams import (
     remote_upstream,
     source_to_clone,
@@ -16,12 +16,8 @@ from regnal.messages.operations import (
     ReinitializeMember,
     RestartInPlace,
 )
-from regnal.messages.postgres import Upstream
+from regnal.messages.postgres import ObservePostgres, Upstream
 from regnal.messages.reasons import because
-
-STREAM_WITHIN = 3.0
-"""Seconds in which a standby that was told to follow should stream; then its
-history is compared with the leader's."""
 
 
 def wait_for_the_supervisor(view: Election, now: Instant) -> Conclusion | None:
@@ -107,6 +103,16 @@ def follow_the_leader(view: Election, now: Instant) -> Conclusion | None:
     )
 
 
+def look_whether_we_stream(view: Election, now: Instant) -> Conclusion | None:
+    """A while after we were told to follow: an old observation proves nothing."""
+    due_at = view.told_to_follow_at + STREAM_WITHIN
+    if view.phase != "standby" or view.busy is not None or view.has_lease:
+        return None
+    if now < due_at or view.observed_at >= due_at or view.looked_at >= due_at:
+        return None
+    return Conclusion(replace(view, looked_at=now), said=(ObservePostgres(),))
+
+
 def compare_histories_of_a_standby_that_does_not_stream(
     view: Election, now: Instant
 ) -> Conclusion | None:
@@ -117,14 +123,14 @@ def compare_histories_of_a_standby_that_does_not_stream(
     cluster, postgres = view.cluster, view.postgres
     if cluster is None or postgres is None or now < view.retry_at:
         return None
-    if now - view.told_to_follow_at < STREAM_WITHIN:
+    if view.observed_at < view.told_to_follow_at + STREAM_WITHIN:
         return None
     leader = cluster.leader_member
     if leader is None or leader.role != "primary" or not leader.timeline:
         return None
     if postgres.replication_state == "streaming" or not postgres.is_accepting:
         return None
-    if postgres.timeline >= leader.timeline and not _is_ahead(view):
+    if postgres.timeline >= leader.timeline:
         return None
     wanted = wanted_upstream(view)
     if wanted is None or not wanted.is_leader:
@@ -181,11 +187,6 @@ def _leader_changed_while_following(view: Election) -> bool:
         return False
     wanted = wanted_upstream(view)
     return wanted is not None and wanted != view.following
-
-
-def _is_ahead(view: Election) -> bool:
-    leader = view.cluster.leader_member if view.cluster else None
-    return leader is not None and view.position > leader.position > 0
 
 
 def _leader_timeline(view: Election) -> int:

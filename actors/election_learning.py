@@ -255,9 +255,12 @@ def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Electi
     match message:
         case PostgresObserved(status=status):
             healthy = status.is_accepting and status.in_recovery is False
+            streams = status.replication_state == "streaming"
             return replace(
                 view,
                 postgres=status,
+                observed_at=now,
+                suspicious_since=None if streams else view.suspicious_since,
                 last_lsn=status.write_lsn if healthy else view.last_lsn,
             )
         case PostmasterExited(control=control):

@@ -41,11 +41,9 @@ def probe_the_members_on_suspicion(view: Election, now: Instant) -> Conclusion |
         return None
     if view.probing or view.peers_are_fresh(now) or view.has_lease:
         return None
-    if view.phase != "standby" or view.cluster is None or view.asking:
+    if not view.is_standby or view.cluster is None or view.asking:
         return None
     if not view.cluster.is_initialized or view.paused or view.shutdown:
-        return None
-    if view.busy not in (None, "follow_leader"):
         return None
     targets = probe_all(view)
     return Conclusion(
@@ -282,10 +280,7 @@ def _may_race(view: Election) -> bool:
         return False
     if not cluster.is_initialized or view.shutdown or view.store_lost_at is not None:
         return False
-    if view.phase != "standby" or view.busy not in (None, "follow_leader"):
-        return False
-    assert view.postgres is not None
-    return view.postgres.is_accepting and settings.tags.may_lead
+    return view.is_standby and settings.tags.may_lead
 
 
 def _is_about_to_promote(view: Election, now: Instant) -> bool:
@@ -293,13 +288,14 @@ def _is_about_to_promote(view: Election, now: Instant) -> bool:
     settings = view.settings
     if settings is None or settings.is_standby_cluster or view.paused or view.shutdown:
         return False
-    if view.phase != "standby" or view.busy not in (None, "follow_leader"):
-        return False
-    if view.handed_to is not None or view.asking in ("release", "hand_over"):
+    if (
+        not view.is_standby
+        or view.handed_to is not None
+        or view.asking in ("release", "hand_over")
+    ):
         return False
     if view.failed_intent == "become_primary" or view.leader not in (None, view.member):
         return False
-    assert view.postgres is not None or not view.is_informed
     return view.lease_left(now) >= view.margin + PROMOTION_RESERVE
 
 

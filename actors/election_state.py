@@ -19,6 +19,10 @@ PROBE_FRESH_FOR = 3.0
 """Seconds for which the answers of other members count in a race.  Once the
 primary is gone, positions only settle."""
 
+STREAM_WITHIN = 3.0
+"""Seconds in which a standby that was told to follow should stream; then its
+history is compared with the leader's."""
+
 WRITABLE_PHASES: tuple[Phase, ...] = ("primary", "promoting", "checkpointing")
 
 
@@ -153,6 +157,12 @@ class Election:
     """Whether the lease is to be renewed as soon as nothing else is asked."""
 
     told_to_follow_at: Instant = float("-inf")
+    observed_at: Instant = float("-inf")
+    """When PostgreSQL was last observed."""
+
+    looked_at: Instant = float("-inf")
+    """When we asked for an observation, to see whether our standby streams."""
+
     poll_at: Instant | None = None
     """When to look again at a position that is about to settle."""
 
@@ -184,6 +194,17 @@ class Election:
         return restarting and (
             self.busy == "start_as_primary"
             or (self.postgres is not None and self.postgres.is_primary)
+        )
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether PostgreSQL runs as a standby that could be promoted now."""
+        return (
+            self.phase in ("standby", "following", "checking")
+            and self.busy in (None, "follow_leader")
+            and self.postgres is not None
+            and self.postgres.is_accepting
+            and self.postgres.is_standby
         )
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import replace
 from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_lease import FAILSAFE_TIMEOUT
 from regnal.actors.election_shutdown import HAND_OVER_DEADLINE, SHUTDOWN_PATIENCE
-from regnal.actors.election_state import PROBE_FRESH_FOR, Election
+from regnal.actors.election_state import PROBE_FRESH_FOR, STREAM_WITHIN, Election
 from regnal.messages.base import Instant, Message
 from regnal.messages.lease import RenewLeader
 from regnal.messages.postgres import ObservePostgres
@@ -86,6 +86,7 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         view.retry_at,
         view.poll_at,
         view.schedule_at,
+        view.told_to_follow_at + STREAM_WITHIN,
     ]
     if view.lease_until is not None and view.settings is not None:
         last_moment = view.lease_until - view.margin

@@ -207,7 +207,9 @@ def _interrupt(supervisor: Supervisor, wanted: Intent) -> Step[Supervisor]:
     """Cancel the command under way; `wanted` comes when the operator let go."""
     waiting = replace(supervisor, waiting=wanted, cancelled=True)
     if supervisor.outstanding is None and supervisor.background is None:
-        begun = _begin(supervisor, wanted)
+        # Between two looks at an upstream that is not ready.
+        settled: Phase = "standby" if supervisor.running else "stopped"
+        begun = _begin(replace(supervisor, phase=settled), wanted)
         return onward(supervisor, begun, wanted)
     if supervisor.cancelled:
         return Step(waiting, rule="interrupt")

@@ -1,0 +1,1 @@
+"""The simulator: the production deciders in virtual time, in a world of faults."""

@@ -1,0 +1,176 @@
+"""A simulated store (DCS): linearizable keys, leases that expire, watches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from regnal.messages.base import LSN, Instant, JsonText, MemberName, Seconds
+from regnal.messages.cluster import (
+    ClusterView,
+    FailoverRequest,
+    HistoryLine,
+    LeaderStatus,
+    LeaderView,
+    MemberView,
+    Revision,
+    SyncState,
+)
+from regnal.replay.simulation.scheduler import Scheduler
+
+Watcher = Callable[[ClusterView], None]
+
+WATCH_DELAY = (0.001, 0.01)
+"""Seconds, least and most, from a change to its observation."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The leader key."""
+
+    name: MemberName
+    owner: MemberName
+    """Whose session it is bound to: after a hand-over still the old leader's."""
+
+    ends_at: Instant
+    revision: int
+
+
+class SimulatedStore:
+    """All keys of one cluster."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._revision = 0
+        self._watchers: dict[MemberName, Watcher] = {}
+        self._members: dict[MemberName, tuple[MemberView, Instant]] = {}
+        self.lock: Lock | None = None
+        self.initialize: str | None = None
+        self.config: tuple[JsonText, int] | None = None
+        self.failover: FailoverRequest | None = None
+        self.sync: SyncState | None = None
+        self.history: tuple[HistoryLine, ...] | None = None
+        self.status: LeaderStatus | None = None
+
+    def watch(self, member: MemberName, watcher: Watcher) -> None:
+        self._watchers[member] = watcher
+
+    def unwatch(self, member: MemberName) -> None:
+        self._watchers.pop(member, None)
+
+    def view(self) -> ClusterView:
+        return ClusterView(
+            initialize=self.initialize,
+            leader=LeaderView(
+                name=self.lock.name,
+                revision=self.lock.revision,
+                session=self.lock.owner,
+            )
+            if self.lock
+            else None,
+            members=tuple(self._members[name][0] for name in sorted(self._members)),
+            config=self.config[0] if self.config else None,
+            config_revision=self.config[1] if self.config else None,
+            failover=self.failover,
+            sync=self.sync,
+            history=self.history,
+            status=self.status,
+            failsafe=None,
+        )
+
+    def touch(self, view: MemberView, ttl: Seconds) -> None:
+        ends_at = self._scheduler.now + ttl
+        known = self._members.get(view.name)
+        self._members[view.name] = (view, ends_at)
+        self._scheduler.at(ends_at, self.expire)
+        if known is None or known[0] != view:
+            self.changed()
+
+    def acquire(self, member: MemberName, ttl: Seconds) -> bool:
+        self.expire()
+        if self.lock is not None and self.lock.name != member:
+            return False
+        self._take(member, ttl)
+        self.changed()
+        return True
+
+    def renew(self, member: MemberName, ttl: Seconds) -> bool:
+        self.expire()
+        if self.lock is None or self.lock.name != member:
+            return False
+        self.lock = replace(self.lock, ends_at=self._scheduler.now + ttl)
+        self._scheduler.at(self.lock.ends_at, self.expire)
+        return True
+
+    def release(self, member: MemberName, last_lsn: LSN | None) -> bool:
+        self.expire()
+        if self.lock is None or self.lock.name != member:
+            return False
+        self._note_position(last_lsn)
+        self.lock = None
+        self.changed()
+        return True
+
+    def hand_over(
+        self, member: MemberName, to: MemberName, last_lsn: LSN, ttl: Seconds
+    ) -> bool:
+        self.expire()
+        if self.lock is None or self.lock.name != member:
+            return False
+        self._note_position(last_lsn)
+        self._revision += 1
+        self.lock = Lock(to, member, self._scheduler.now + ttl, self._revision)
+        self._scheduler.at(self.lock.ends_at, self.expire)
+        self.changed()
+        return True
+
+    def withdraw(self, member: MemberName, to: MemberName) -> bool:
+        if self.lock is None or self.lock.name != to or self.lock.owner != member:
+            return False
+        self.lock = None
+        self.changed()
+        return True
+
+    def expire(self) -> None:
+        """Remove what has outlived its time."""
+        now = self._scheduler.now
+        gone = [name for name, (_, ends_at) in self._members.items() if ends_at <= now]
+        for name in gone:
+            del self._members[name]
+        lost = self.lock is not None and self.lock.ends_at <= now
+        if lost:
+            self.lock = None
+        if gone or lost:
+            self.changed()
+
+    def next_revision(self) -> int:
+        self._revision += 1
+        return self._revision
+
+    def matches(self, wanted: Revision | None, actual: Revision | None) -> bool:
+        return wanted == actual
+
+    def changed(self) -> None:
+        """Tell every watcher, each after its own delay."""
+        self._revision += 1
+        view = self.view()
+        for member, watcher in list(self._watchers.items()):
+            self._scheduler.after(
+                self._scheduler.delay(*WATCH_DELAY),
+                lambda member=member, watcher=watcher: self._tell(  # type: ignore[misc]
+                    member, watcher, view
+                ),
+            )
+
+    def _tell(self, member: MemberName, watcher: Watcher, view: ClusterView) -> None:
+        if self._watchers.get(member) is watcher:
+            watcher(view)
+
+    def _take(self, member: MemberName, ttl: Seconds) -> None:
+        self._revision += 1
+        self.lock = Lock(member, member, self._scheduler.now + ttl, self._revision)
+        self._scheduler.at(self.lock.ends_at, self.expire)
+
+    def _note_position(self, lsn: LSN | None) -> None:
+        if lsn is None:
+            return
+        status = self.status or LeaderStatus(optime=0)
+        self.status = status.model_copy(update={"optime": lsn})

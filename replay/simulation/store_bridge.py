@@ -1,0 +1,325 @@
+"""The bridge of a simulated member to the simulated store and to its peers."""
+
+import json
+from collections.abc import Callable
+
+from regnal.messages.base import Command, Message
+from regnal.messages.cluster import (
+    ClusterObserved,
+    ClusterView,
+    FailoverRequest,
+    KeyName,
+    KeyRefused,
+    KeyUnconfirmed,
+    KeyWritten,
+    MemberView,
+    StoreAnswered,
+    StoreUnreachable,
+    SyncState,
+    Tags,
+)
+from regnal.messages.envelope import Envelope
+from regnal.messages.lease import (
+    AcquireLeader,
+    HandOverLeader,
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+    LeaseAction,
+    LeaseRefused,
+    LeaseUnconfirmed,
+    ReleaseLeader,
+    RenewLeader,
+    WithdrawHandOver,
+)
+from regnal.messages.probes import PeersProbed, PeerStatus, ProbePeers, ProbeTarget
+from regnal.messages.store import (
+    CancelInitialize,
+    ConfirmInitialize,
+    DeleteSync,
+    ReadCluster,
+    TakeInitialize,
+    TouchMember,
+    WriteConfig,
+    WriteFailover,
+    WriteFailsafe,
+    WriteHistory,
+    WriteStatus,
+    WriteSync,
+)
+from regnal.replay.simulation.member import Daemon, SimulatedMember
+from regnal.replay.simulation.surroundings import Surroundings
+
+ONE_WAY = (0.0005, 0.004)
+"""Seconds of a request to the store, and of its answer."""
+
+REFUSED_AFTER = 0.001
+"""Seconds until a probe of a dead daemon on a living host is refused."""
+
+KEYS: dict[type[Command], KeyName] = {
+    TouchMember: "member",
+    TakeInitialize: "initialize",
+    ConfirmInitialize: "initialize",
+    CancelInitialize: "initialize",
+    WriteConfig: "config",
+    WriteFailover: "failover",
+    WriteSync: "sync",
+    DeleteSync: "sync",
+    WriteHistory: "history",
+    WriteStatus: "status",
+    WriteFailsafe: "failsafe",
+}
+LEASE_ACTIONS: dict[type[Command], LeaseAction] = {
+    AcquireLeader: "acquire",
+    RenewLeader: "renew",
+    ReleaseLeader: "release",
+    HandOverLeader: "hand_over",
+    WithdrawHandOver: "withdraw",
+}
+
+
+class SimulatedStoreBridge:
+    """Says what the production bridge would, after delays and through partitions."""
+
+    def __init__(
+        self, world: Surroundings, member: SimulatedMember, daemon: Daemon
+    ) -> None:
+        self._world = world
+        self._member = member
+        self._daemon = daemon
+        self._lost = False
+
+    def start(self) -> None:
+        """Watch, and read once."""
+        self._world.store.watch(self._member.name, self._observed)
+        if self._connected():
+            self._observed(self._world.store.view())
+        else:
+            self._lose()
+
+    def reconnect(self) -> None:
+        """The network is back: watch first, then go on."""
+        if self._daemon.alive:
+            self._observed(self._world.store.view())
+
+    def perform(self, envelope: Envelope[Command]) -> bool:
+        """Take the order; False: it is none of ours."""
+        command = envelope.message
+        if isinstance(command, ReadCluster):
+            self._soon(lambda: self._observed(self._world.store.view()))
+        elif type(command) in KEYS:
+            self._ask(envelope, lambda: self._write(command))
+        elif type(command) in LEASE_ACTIONS:
+            self._ask(envelope, lambda: self._lease(command, envelope))
+        elif isinstance(command, ProbePeers):
+            self._probe(command, envelope)
+        else:
+            return False
+        return True
+
+    def _connected(self) -> bool:
+        return self._world.reaches(self._member.name, "store")
+
+    def _soon(self, event: Callable[[], None]) -> None:
+        scheduler = self._world.scheduler
+        scheduler.after(scheduler.delay(*ONE_WAY), event)
+
+    def _observed(self, view: ClusterView) -> None:
+        if not self._connected():
+            return
+        if self._lost:
+            self._lost = False
+            self._member.say(self._daemon, "dcs", StoreAnswered())
+        self._member.say(self._daemon, "dcs", ClusterObserved(view=view))
+
+    def _lose(self) -> None:
+        if not self._lost:
+            self._lost = True
+            self._member.say(
+                self._daemon,
+                "dcs",
+                StoreUnreachable(error="no route", unanswered_for=0.0),
+            )
+
+    def _ask(self, envelope: Envelope[Command], act: Callable[[], Message]) -> None:
+        """Request, act, answer; lost where the way is cut at that moment."""
+        deadline = getattr(envelope.message, "deadline", self._world.scheduler.now)
+
+        def arrive() -> None:
+            if not self._daemon.alive:
+                return
+            if not self._connected():
+                self._world.scheduler.at(deadline, give_up)
+                return
+            outcome = act()
+            self._soon(lambda: answer(outcome))
+
+        def answer(outcome: Message) -> None:
+            if not self._connected():
+                self._world.scheduler.at(deadline, give_up)
+                return
+            self._member.say(self._daemon, "dcs", outcome, envelope)
+
+        def give_up() -> None:
+            self._lose()
+            self._member.say(
+                self._daemon, "dcs", self._unconfirmed(envelope.message), envelope
+            )
+
+        self._soon(arrive)
+
+    def _unconfirmed(self, command: Command) -> Message:
+        if type(command) in LEASE_ACTIONS:
+            action = LEASE_ACTIONS[type(command)]
+            return LeaseUnconfirmed(action=action, error="no answer")
+        return KeyUnconfirmed(key=KEYS[type(command)], error="no answer")
+
+    def _lease(self, command: Command, envelope: Envelope[Command]) -> Message:
+        store, me = self._world.store, self._member.name
+        match command:
+            case AcquireLeader(ttl=ttl):
+                if store.acquire(me, ttl):
+                    return LeaderAcquired(member=me, valid_until=envelope.at + ttl)
+            case RenewLeader(ttl=ttl):
+                if store.renew(me, ttl):
+                    return LeaderRenewed(member=me, valid_until=envelope.at + ttl)
+            case ReleaseLeader(last_lsn=lsn):
+                if store.release(me, lsn):
+                    return LeaderReleased(member=me)
+            case HandOverLeader(to=to, last_lsn=lsn, ttl=ttl):
+                if store.hand_over(me, to, lsn, ttl):
+                    return LeaderHandedOver(to=to)
+            case WithdrawHandOver(to=to):
+                if store.withdraw(me, to):
+                    return LeaderReleased(member=me)
+        holder = store.lock.name if store.lock else None
+        return LeaseRefused(action=LEASE_ACTIONS[type(command)], holder=holder)
+
+    def _write(self, command: Command) -> Message:
+        key = KEYS[type(command)]
+        request = getattr(command, "request", None)
+        if not self._change(command):
+            return KeyRefused(key=key, request=request)
+        revision = self._world.store.next_revision()
+        if not isinstance(command, TouchMember):
+            self._world.store.changed()
+        return KeyWritten(key=key, revision=revision, request=request)
+
+    def _change(self, command: Command) -> bool:
+        """Make the change; False: the compare-and-set failed."""
+        store = self._world.store
+        revision = store.next_revision()
+        match command:
+            case TouchMember(document=document, ttl=ttl, member=name):
+                store.touch(member_view(name, document), ttl)
+            case TakeInitialize(system_identifier=identifier):
+                if store.initialize is not None:
+                    return False
+                store.initialize = identifier
+            case ConfirmInitialize(system_identifier=identifier):
+                store.initialize = identifier
+            case CancelInitialize():
+                store.initialize = None
+            case WriteConfig(document=document, if_revision=wanted):
+                actual = store.config[1] if store.config else "absent"
+                if wanted is not None and wanted != actual:
+                    return False
+                store.config = (document, revision)
+            case WriteFailover(leader=None, candidate=None):
+                store.failover = None
+            case WriteFailover(leader=leader, candidate=candidate):
+                store.failover = FailoverRequest(
+                    leader=leader,
+                    candidate=candidate,
+                    scheduled_at=command.scheduled_at,
+                    revision=revision,
+                )
+            case WriteSync(leader=leader, standbys=standbys, if_revision=wanted):
+                actual_revision = store.sync.revision if store.sync else None
+                if wanted != actual_revision:
+                    return False
+                store.sync = SyncState(
+                    leader=leader,
+                    standbys=standbys,
+                    quorum=command.quorum,
+                    revision=revision,
+                )
+            case DeleteSync():
+                store.sync = None
+            case WriteHistory(lines=lines):
+                store.history = lines
+            case WriteStatus(status=status):
+                store.status = status
+        return True
+
+    def _probe(self, command: ProbePeers, envelope: Envelope[Command]) -> None:
+        asked_at = self._world.scheduler.now
+
+        def answer() -> None:
+            outcome = PeersProbed(
+                peers=tuple(self._peer(target) for target in command.targets),
+                asked_at=asked_at,
+                request=command.request,
+            )
+            self._member.say(self._daemon, "prober", outcome, envelope)
+
+        reachable = all(
+            self._world.reaches(self._member.name, target.name)
+            for target in command.targets
+        )
+        self._world.scheduler.after(
+            REFUSED_AFTER if reachable else command.timeout, answer
+        )
+
+    def _peer(self, target: ProbeTarget) -> PeerStatus:
+        name = target.name
+        if not self._world.reaches(
+            self._member.name, name
+        ) or not self._world.daemon_answers(name):
+            return PeerStatus(name=name, answered=False, error="refused")
+        status = self._world.status_of(name)
+        tags = self._world.settings_of(name).tags
+        return PeerStatus(
+            name=name,
+            answered=True,
+            role="primary" if status.in_recovery is False else "replica",
+            state="running" if status.is_accepting else "stopped",
+            timeline=status.timeline,
+            position=status.position if status.is_accepting else None,
+            nofailover=not tags.may_lead,
+            failover_priority=tags.failover_priority,
+        )
+
+
+def member_view(name: str, document: str) -> MemberView:
+    """A member key's value as the simulated store shows it."""
+    value = json.loads(document)
+    known = {
+        field: value[field]
+        for field in (
+            "xlog_location",
+            "receive_lsn",
+            "replay_lsn",
+            "replication_state",
+            "timeline",
+            "checkpoint_after_promote",
+            "hlc",
+        )
+        if field in value
+    }
+    tags = value.get("tags", {})
+    return MemberView(
+        name=name,
+        conn_url=value.get("conn_url"),
+        api_url=value.get("api_url"),
+        state=value.get("state", ""),
+        role=value.get("role", ""),
+        version=value.get("version"),
+        tags=Tags(
+            **{k: v for k, v in tags.items() if k in Tags.model_fields},
+            document=json.dumps(tags),
+        ),
+        document=document,
+        **known,
+    )

@@ -1,0 +1,27 @@
+"""What the simulated bridges may ask of the world around them."""
+
+from typing import Any, Protocol
+
+from regnal.messages.base import MemberName
+from regnal.messages.envelope import Envelope
+from regnal.messages.postgres import PostgresStatus
+from regnal.messages.settings import Settings
+from regnal.replay.simulation.postgres import SimulatedPostgres
+from regnal.replay.simulation.scheduler import Scheduler
+from regnal.replay.simulation.store import SimulatedStore
+
+
+class Surroundings(Protocol):
+    scheduler: Scheduler
+    store: SimulatedStore
+    postgres: dict[MemberName, SimulatedPostgres]
+
+    def reaches(self, one: str, other: str) -> bool: ...
+
+    def daemon_answers(self, name: MemberName) -> bool: ...
+
+    def status_of(self, name: MemberName) -> PostgresStatus: ...
+
+    def settings_of(self, name: MemberName) -> Settings: ...
+
+    def observe(self, name: MemberName, cause: Envelope[Any] | None = None) -> None: ...
