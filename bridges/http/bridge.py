@@ -1,0 +1,115 @@
+"""The HTTP bridge: the REST API and the questions to other members."""
+
+import importlib.metadata
+import platform
+
+from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.http.journal_stream import JournalReader, ReadJournal
+from regnal.bridges.http.options import ClientOptions, RestOptions
+from regnal.bridges.http.prober import Prober
+from regnal.bridges.http.server import Mouth, Server
+from regnal.bridges.http.service import Service
+from regnal.messages.base import Command, MemberName, Message
+from regnal.messages.envelope import Envelope, PartName
+from regnal.messages.probes import AskFailsafe, ProbePeers
+from regnal.messages.requests import RequestAnswered
+from regnal.messages.status import PublishStatus, WithdrawPrimary
+
+
+class HttpBridge:
+    """See `bridges.contract.Bridge`."""
+
+    def __init__(
+        self,
+        *,
+        member: MemberName,
+        scope: str,
+        incarnation: int,
+        peer_version: str,
+        options: RestOptions,
+        client: ClientOptions,
+        voice: Voice,
+        clock: Clock,
+        read_journal: ReadJournal | None,
+    ) -> None:
+        """`peer_version` is what we tell members of the peer product to be.
+        `read_journal` None: GET /journal answers 503.  Raises UnusableOptions."""
+        self._voice = voice
+        self._mouth = Mouth(voice.say)
+        self._reader = JournalReader(read_journal) if read_journal else None
+        self._service = Service(
+            name=member,
+            scope=scope,
+            incarnation=incarnation,
+            product=product(),
+            peer_version=peer_version,
+            options=options,
+            clock=clock,
+            say=self._mouth.say,
+            reader=self._reader,
+        )
+        self._server = Server(self._service, options)
+        self._prober = Prober(client, voice, clock)
+
+    @property
+    def name(self) -> PartName:
+        return "http"
+
+    @property
+    def performs(self) -> tuple[type[Command], ...]:
+        return (
+            PublishStatus,
+            WithdrawPrimary,
+            RequestAnswered,
+            ProbePeers,
+            AskFailsafe,
+        )
+
+    @property
+    def port(self) -> int:
+        """Where the REST API listens, once started."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Raises UnusableOptions; its text is for the operator."""
+        self._server.start()
+        self._mouth.start()
+        self._prober.start()
+        if self._reader is not None:
+            self._reader.start()
+
+    def perform(self, envelope: Envelope[Command]) -> None:
+        message: Message = envelope.message
+        match message:
+            case WithdrawPrimary():
+                self._service.withdraw()
+            case PublishStatus(snapshot=snapshot):
+                self._service.publish(snapshot)
+            case RequestAnswered():
+                self._server.call(self._service.answer, message)
+            case ProbePeers() | AskFailsafe():
+                self._prober.perform(envelope)
+            case _:
+                raise AssertionError(f"not ours: {message.__class__.__name__}")
+
+    def reconfigure(self, options: RestOptions, client: ClientOptions) -> None:
+        """Take another configuration over, or certificates that changed on disk.
+
+        Raises UnusableOptions, and then the REST API goes on as it was.
+        """
+        self._prober.reconfigure(client)
+        self._server.reconfigure(options)
+        self._service.reconfigure(options)
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._mouth.stop()
+        self._prober.stop()
+        if self._reader is not None:
+            self._reader.stop()
+
+
+def product() -> str:
+    """The `Server` header: who we are, and on what."""
+    version = importlib.metadata.version("regnal")
+    return f"Regnal/{version} Python/{platform.python_version()}"

@@ -1,0 +1,352 @@
+"""The prober: asks other members on their REST API, all of them at once.
+
+One thread with one event loop; each question is a connection of its own, because a
+member that is in trouble is just the one whose old connection tells nothing.
+"""
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httptools
+
+from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.http.errors import UnusableOptions
+from regnal.bridges.http.loops import LoopThread
+from regnal.bridges.http.options import ClientOptions
+from regnal.messages.base import Command, MemberName, Message, Seconds
+from regnal.messages.envelope import Envelope
+from regnal.messages.probes import (
+    AskFailsafe,
+    FailsafeAnswered,
+    FailsafeVote,
+    PeersProbed,
+    PeerStatus,
+    ProbePeers,
+    ProbeTarget,
+)
+
+MAXIMUM_ANSWER = 1 << 20
+"""Bytes; a status document has one or two thousand."""
+
+ALIVE_WITHIN: Seconds = 3
+
+
+class NoAnswer(Exception):
+    """Refused, timed out, or not HTTP; the text says which."""
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    """By lower-case name."""
+
+    body: bytes = b""
+
+
+class Prober:
+    """Performs `ProbePeers` and `AskFailsafe`."""
+
+    def __init__(self, options: ClientOptions, voice: Voice, clock: Clock) -> None:
+        self._caller = Caller(options)
+        self._voice = voice
+        self._clock = clock
+        self._thread = LoopThread("http-prober")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._thread.stop()
+
+    def reconfigure(self, options: ClientOptions) -> None:
+        self._caller = Caller(options)
+
+    def perform(self, envelope: Envelope[Command]) -> None:
+        command: Message = envelope.message
+        match command:
+            case ProbePeers():
+                self._thread.begin(self._probe(envelope, command))
+            case AskFailsafe():
+                self._thread.begin(self._ask(envelope, command))
+
+    async def _probe(self, envelope: Envelope[Command], command: ProbePeers) -> None:
+        asked_at = self._clock()
+        caller = self._caller
+        peers = await asyncio.gather(
+            *(_status_of(caller, target, command.timeout) for target in command.targets)
+        )
+        probed = PeersProbed(
+            peers=tuple(peers), asked_at=asked_at, request=command.request
+        )
+        self._voice.say(probed, envelope)
+
+    async def _ask(self, envelope: Envelope[Command], command: AskFailsafe) -> None:
+        # What the others promise counts from before they were asked.
+        asked_at = self._clock()
+        caller = self._caller
+        votes = await asyncio.gather(
+            *(_vote_of(caller, target, command) for target in command.targets)
+        )
+        self._voice.say(
+            FailsafeAnswered(votes=tuple(votes), asked_at=asked_at), envelope
+        )
+
+
+def is_alive(api_url: str, options: ClientOptions) -> bool:
+    """P-ELEC-14: whether a daemon answers there (`GET /liveness`), whatever it says.
+
+    To be asked before our own API listens.  Takes at most ALIVE_WITHIN seconds.
+    """
+    return asyncio.run(_is_alive(api_url, options))
+
+
+async def _is_alive(api_url: str, options: ClientOptions) -> bool:
+    try:
+        await Caller(options).call("GET", _beside(api_url, "liveness"), ALIVE_WITHIN)
+    except NoAnswer:
+        return False
+    return True
+
+
+async def _status_of(
+    caller: "Caller", target: ProbeTarget, timeout: Seconds
+) -> PeerStatus:
+    try:
+        answer = await caller.call("GET", target.api_url, timeout)
+        return parse_status(target.name, answer.body)
+    except (NoAnswer, ValueError) as error:
+        return PeerStatus(name=target.name, answered=False, error=str(error))
+
+
+async def _vote_of(
+    caller: "Caller", target: ProbeTarget, command: AskFailsafe
+) -> FailsafeVote:
+    """One retry, within the same time, where the connection failed."""
+    body = command.document.encode()
+    deadline = asyncio.get_running_loop().time() + command.timeout
+    error = ""
+    for _ in range(2):
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            break
+        try:
+            answer = await caller.call(
+                "POST", _beside(target.api_url, "failsafe"), left, body
+            )
+        except NoAnswer as trouble:
+            error = str(trouble)
+            continue
+        text = answer.body.decode("utf-8", "replace")
+        if answer.status == 200 and text == "Accepted":
+            lsn = answer.headers.get("lsn", "")
+            return FailsafeVote(
+                name=target.name,
+                accepted=True,
+                lsn=int(lsn) if lsn.isdecimal() and len(lsn) < 20 else None,
+            )
+        error = f"{answer.status} {text[:200]}"
+        break
+    return FailsafeVote(name=target.name, accepted=False, error=error)
+
+
+def parse_status(name: MemberName, body: bytes) -> PeerStatus:
+    """The document of `GET /patroni` (docs/contracts.md 4.3) of whatever product.
+
+    Raises ValueError.
+    """
+    try:
+        document = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(document, dict):
+        raise ValueError("not a status document")
+    role = document.get("role")
+    tags = _mapping(document.get("tags"))
+    priority = tags.get("failover_priority", 1)
+    return PeerStatus(
+        name=name,
+        answered=True,
+        role="primary" if role == "master" else _text(role),
+        state=_text(document.get("state")),
+        timeline=_number(document.get("timeline")),
+        position=_position(_mapping(document.get("xlog", document.get("wal")))),
+        nofailover=_truth(tags.get("nofailover")),
+        failover_priority=_integer(priority),
+        watchdog_failed=_truth(document.get("watchdog_failed")),
+    )
+
+
+def _position(xlog: Mapping[str, Any]) -> int | None:
+    location = _number(xlog.get("location"))
+    if location is not None:
+        return location
+    received = _number(xlog.get("received_location"))
+    replayed = _number(xlog.get("replayed_location"))
+    if received is None and replayed is None:
+        return None
+    return max(received or 0, replayed or 0)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _integer(value: Any) -> int:
+    """A tag may be text; what cannot be read is the default."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 1
+
+
+def _truth(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lower() in ("true", "yes", "on", "1")
+    return bool(value)
+
+
+def _beside(api_url: str, name: str) -> str:
+    """Another endpoint of the same API.  Raises NoAnswer if that is no URL."""
+    try:
+        parts = urlsplit(api_url)
+    except ValueError as error:
+        raise NoAnswer(str(error)) from error
+    return f"{parts.scheme}://{parts.netloc}/{name}"
+
+
+class Caller:
+    """Sends single requests."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._context = client_context(options)
+        self._authorization = ""
+        if options.credentials is not None:
+            pair = f"{options.credentials.username}:{options.credentials.password}"
+            token = base64.b64encode(pair.encode()).decode()
+            self._authorization = f"Authorization: Basic {token}\r\n"
+
+    async def call(
+        self, method: str, url: str, timeout: Seconds, body: bytes | None = None
+    ) -> Answer:
+        """Raises NoAnswer."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._call(method, url, body)
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer within {timeout:.1f} s") from error
+        except (OSError, ssl.SSLError, ValueError, EOFError) as error:
+            raise NoAnswer(str(error) or type(error).__name__) from error
+        except httptools.HttpParserError as error:
+            raise NoAnswer(f"not HTTP: {error}") from error
+
+    async def _call(self, method: str, url: str, body: bytes | None) -> Answer:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not the URL of a REST API: {url[:200]!r}")
+        secure = parts.scheme == "https"
+        reader, writer = await asyncio.open_connection(
+            parts.hostname,
+            parts.port or (443 if secure else 80),
+            ssl=self._context if secure else None,
+        )
+        try:
+            writer.write(self._head(method, parts.path, parts.netloc, body))
+            return await _receive(reader)
+        finally:
+            # Nothing more is expected of the other side, not even a goodbye.
+            writer.transport.abort()
+
+    def _head(self, method: str, path: str, netloc: str, body: bytes | None) -> bytes:
+        host = netloc.rpartition("@")[2]
+        head = (
+            f"{method} {path or '/'} HTTP/1.1\r\n"
+            f"Host: {host}\r\nUser-Agent: regnal\r\nConnection: close\r\n"
+        )
+        if body is None:
+            return f"{head}\r\n".encode("latin-1", "replace")
+        head += (
+            f"{self._authorization}Content-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode("latin-1", "replace") + body
+
+
+class _Listener:
+    """Hears what the parser of a response finds."""
+
+    def __init__(self) -> None:
+        self.answer = Answer()
+        self.chunks: list[bytes] = []
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        lower = name.decode("latin-1").lower()
+        self.answer.headers[lower] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        self.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+async def _receive(reader: asyncio.StreamReader) -> Answer:
+    heard = _Listener()
+    parser = httptools.HttpResponseParser(heard)
+    size = 0
+    while not heard.complete:
+        data = await reader.read(65536)
+        if not data:
+            break
+        size += len(data)
+        if size > MAXIMUM_ANSWER:
+            raise ValueError(f"the answer is larger than {MAXIMUM_ANSWER} bytes")
+        parser.feed_data(data)
+    if not size:
+        raise EOFError("the connection was closed without an answer")
+    heard.answer.status = parser.get_status_code()
+    heard.answer.body = b"".join(heard.chunks)
+    if "content-length" in heard.answer.headers and not heard.complete:
+        raise EOFError("the answer was cut off")
+    return heard.answer
+
+
+def client_context(options: ClientOptions) -> ssl.SSLContext:
+    """As the peer's daemons call each other: nothing is verified, since certificates
+    of members are often self-signed; with a client certificate the chain is, but not
+    the host name (docs/contracts.md 4.11).
+
+    Raises UnusableOptions.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    if options.certfile is None:
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        context.load_cert_chain(
+            options.certfile, options.keyfile, password=options.keyfile_password or ""
+        )
+        if options.cacert is not None:
+            context.load_verify_locations(options.cacert)
+    except (OSError, ValueError) as error:
+        raise UnusableOptions(
+            "ctl.certfile, ctl.keyfile or ctl.cacert cannot be used "
+            f"({options.certfile}, {options.keyfile}, {options.cacert}): {error}"
+        ) from error
+    return context

@@ -1,0 +1,218 @@
+"""What the REST API answers to whom; the wire is `http1`'s business.
+
+Safe requests are answered at once from the last snapshot.  Unsafe ones are checked,
+said as a message, and wait for the `RequestAnswered` that belongs to them.
+"""
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from regnal.bridges.contract import Clock
+from regnal.bridges.http import access, writes
+from regnal.bridges.http.http1 import Answer, Request
+from regnal.bridges.http.journal_stream import JournalReader, journal
+from regnal.bridges.http.options import RestOptions
+from regnal.bridges.http.reads import check, nothing_known, read, serve, split
+from regnal.bridges.http.responses import Format, Response, text
+from regnal.messages.base import MemberName, Message, RequestId, Seconds
+from regnal.messages.requests import Caller, RequestAnswered, RequestRejected
+from regnal.messages.status import StatusSnapshot
+
+logger = logging.getLogger(__name__)
+
+ANSWER_WITHIN: Seconds = 3600
+"""Until a request is given up: a restart may take its primary_start_timeout."""
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+PRIMARY_CHECKS = ("/", "/primary", "/master", "/read-write")
+
+Say = Callable[[Message], bool]
+"""Says a message without waiting; False: too many wait already."""
+
+
+class Service:
+    """Methods belong to the server's thread, but for `publish`, `withdraw` and
+    `reconfigure`: these replace one reference, so that readers need no lock."""
+
+    def __init__(
+        self,
+        *,
+        name: MemberName,
+        scope: str,
+        incarnation: int,
+        product: str,
+        peer_version: str,
+        options: RestOptions,
+        clock: Clock,
+        say: Say,
+        reader: JournalReader | None,
+    ) -> None:
+        self._name = name
+        self._incarnation = incarnation
+        self._product = product
+        self._clock = clock
+        self._say = say
+        self._reader = reader
+        self._numbers = itertools.count(1)
+        self._answers: dict[RequestId, asyncio.Future[RequestAnswered]] = {}
+        self._replacing = threading.Lock()
+        """Among those who replace; nobody who reads takes it."""
+
+        self._options = options
+        self.format = _format(options, product)
+        snapshot = nothing_known(name, scope, peer_version, clock())
+        self._served = serve(snapshot, self.format)
+
+    # From any thread.
+
+    def publish(self, snapshot: StatusSnapshot) -> None:
+        with self._replacing:
+            self._served = serve(snapshot, self.format)
+
+    def withdraw(self) -> None:
+        with self._replacing:
+            self._served = replace(self._served, withdrawn=True)
+
+    def reconfigure(self, options: RestOptions) -> None:
+        with self._replacing:
+            self._options = options
+            self.format = _format(options, self._product)
+            served = self._served
+            self._served = serve(
+                served.snapshot, self.format, withdrawn=served.withdrawn
+            )
+
+    # From the server's thread.
+
+    def answer(self, answered: RequestAnswered) -> None:
+        """Later answers to the same request, and those nobody waits for, are dropped."""
+        waiting = self._answers.pop(answered.request, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answered)
+
+    def respond(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        if not logger.isEnabledFor(logging.DEBUG):
+            return self._respond(request)
+        begun = time.perf_counter()
+        answer = self._respond(request)
+        logger.debug(
+            '%s "%s %s" answered in %.3f ms',
+            request.address,
+            request.method,
+            request.target,
+            (time.perf_counter() - begun) * 1000,
+        )
+        return answer
+
+    def _respond(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        served = self._served
+        if request.method == "GET" and request.target in PRIMARY_CHECKS:
+            # The question of every load balancer, several times a second.
+            return served.passed if check(served, "", self._clock()) else served.failed
+        if request.method in SAFE:
+            name, query = split(request.target)
+            if name == "journal" and request.method == "GET":
+                return self._guarded(request, self._read_journal(query))
+            brief = request.method != "GET"
+            return read(served, request.target, self._clock(), brief=brief)
+        route = writes.route_of(request)
+        if route is None:
+            return text(501, f"Unsupported method ('{request.method}')")
+        return self._guarded(request, self._order(request, route))
+
+    async def _guarded(
+        self, request: Request, allowed: Coroutine[Any, Any, Answer]
+    ) -> Answer:
+        """`allowed`, for those who may."""
+        try:
+            refusal = await access.refusal(
+                self._options,
+                request,
+                self._served.snapshot.cluster,
+                ask_members=split(request.target)[0] != "failsafe",
+            )
+            if refusal is None:
+                return await allowed
+            self._reject(request, refusal.status, refusal.body.decode())
+            return refusal
+        except Exception:  # the edge: a stranger's request must not end the server
+            logger.exception("Could not answer %s %s.", request.method, request.target)
+            return text(500, "Internal error")
+        finally:
+            allowed.close()
+
+    async def _order(self, request: Request, route: writes.Route) -> Answer:
+        number = f"{self._name}/{self._incarnation}/r{next(self._numbers)}"
+        try:
+            message = writes.understand(route, request, number, caller_of(request))
+        except writes.Refused as refused:
+            self._reject(request, refused.status, refused.why)
+            return text(refused.status, refused.why)
+        waiting: asyncio.Future[RequestAnswered]
+        waiting = asyncio.get_running_loop().create_future()
+        self._answers[number] = waiting
+        try:
+            if not self._say(message):
+                return text(503, "Too many requests are waiting")
+            async with asyncio.timeout(ANSWER_WITHIN):
+                answered = await waiting
+        except TimeoutError:
+            return text(504, "No answer yet; the operation may still be in progress")
+        finally:
+            self._answers.pop(number, None)
+        headers = tuple((header.name, header.value) for header in answered.headers)
+        return Response(
+            answered.status, answered.body.encode(), answered.content_type, headers
+        )
+
+    async def _read_journal(self, query: str) -> Answer:
+        if self._reader is None:
+            return text(503, "The journal cannot be read")
+        return journal(self._reader, query)
+
+    def _reject(self, request: Request, status: int, why: str) -> None:
+        rejected = RequestRejected(
+            caller=caller_of(request),
+            method=request.method,
+            path=request.target[:200],
+            status=status,
+            why=why[:1000],
+        )
+        if not self._say(rejected):
+            logger.warning(
+                "Refused %s %s of %s: %s",
+                request.method,
+                rejected.path,
+                request.address,
+                why,
+            )
+
+
+def caller_of(request: Request) -> Caller:
+    agent = request.headers.get("user-agent")
+    return Caller(
+        address=request.address,
+        username=access.username_of(request),
+        user_agent=agent[:200] if agent else None,
+    )
+
+
+def _format(options: RestOptions, product: str) -> Format:
+    """`product`: name, version and what it runs on, blank-separated."""
+    name, _, rest = product.partition("/")
+    version = rest.partition(" ")[0]
+    server = {
+        "original": product,
+        "productonly": name,
+        "minimal": f"{name}/{version}",
+    }[options.server_tokens]
+    extra = dict(options.http_extra_headers)
+    if options.tls is not None:
+        extra.update(options.https_extra_headers)
+    return Format(server, tuple(extra.items()))
