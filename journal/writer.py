@@ -134,7 +134,7 @@ class JournalWriter:
 
     def message(self, envelope: Envelope[Message]) -> Kept:
         """Record an observation or outcome, before it is delivered to anybody."""
-        return self._enter(message_entry(envelope), envelope.hlc, None)
+        return self._enter(message_entry(envelope), envelope.hlc)
 
     def step(
         self,
@@ -149,12 +149,33 @@ class JournalWriter:
 
         `durable`: the step may change who accepts writes.
         """
+        ticket = self.record_step(actor, heard, step, said, durable=durable)
+        return self.wait_for(ticket)
+
+    def record_step(
+        self,
+        actor: PartName,
+        heard: Envelope[Message],
+        step: Step[Any],
+        said: Sequence[Envelope[Message]],
+        *,
+        durable: bool,
+    ) -> Ticket | None:
+        """As `step`, but the caller waits later, with `wait_for`: the bus does not
+        hold its lock for the time of a disk.  None: there is nothing to wait for."""
         if said:
             stamp = said[0].hlc, said[0].at
         else:
             stamp = self.stamper.stamp(), self._clocks.boot()
         entry = step_entry(actor, heard, step, said, stamp)
-        return self._enter(entry, stamp[0], self._ticket(said, durable=durable))
+        ticket = self._ticket(said, durable=durable)
+        return ticket if self._put(entry, stamp[0], ticket) else None
+
+    def wait_for(self, ticket: Ticket | None) -> Kept:
+        """Wait until the step is kept as well as it must be, or patience ends."""
+        if ticket is None:
+            return Kept.QUEUED
+        return ticket.wait(self._options.patience) or Kept.QUEUED
 
     def wait_beyond(self, number: RecordNumber, timeout: Seconds) -> bool:
         """Wait until the chain has a record after `number`; whether it has."""
@@ -191,20 +212,22 @@ class JournalWriter:
             return Ticket(is_durable=False)
         return None
 
-    def _enter(self, entry: Entry, hlc: HybridTime, ticket: Ticket | None) -> Kept:
+    def _enter(self, entry: Entry, hlc: HybridTime) -> Kept:
+        return Kept.QUEUED if self._put(entry, hlc, None) else Kept.LOST
+
+    def _put(self, entry: Entry, hlc: HybridTime, ticket: Ticket | None) -> bool:
+        """Queue the entry; False: the buffer is full, it is lost and counted."""
         size = size_of(entry)
         with self._lock:
             if self._buffered + size > self._options.buffer_bytes:
                 self._loss.add(hlc)
-                return Kept.LOST
+                return False
             if self._loss.count:
                 self._queue.put(_Item(self._loss, 0, None))
                 self._loss = Loss()
             self._buffered += size
             self._queue.put(_Item(entry, size, ticket))
-        if ticket is None:
-            return Kept.QUEUED
-        return ticket.wait(self._options.patience) or Kept.QUEUED
+        return True
 
     # What the writer's thread does.
 
