@@ -1,0 +1,265 @@
+"""Rules of the store's watcher: TELLING what changed, KEEPING our keys."""
+
+from dataclasses import replace
+from typing import TypeAlias
+
+from regnal.actors.dcs_watcher_state import DcsWatcher, Told
+from regnal.actors.history_lines import shortened
+from regnal.actors.member_document import (
+    compact,
+    member_content,
+    without_positions,
+)
+from regnal.actors.rule_list import Remark
+from regnal.actors.wall_time import hlc_text
+from regnal.messages.base import Instant, Message
+from regnal.messages.changes import (
+    ConfigurationKeyChanged,
+    LeaderElected,
+    LeaderLost,
+    MemberJoined,
+    MemberLeft,
+    StoreBack,
+    StoreLost,
+)
+from regnal.messages.cluster import FailsafeMember
+from regnal.messages.settings import Settings
+from regnal.messages.store import (
+    TakeInitialize,
+    TouchMember,
+    WriteConfig,
+    WriteFailsafe,
+    WriteHistory,
+)
+
+Said: TypeAlias = Remark[DcsWatcher] | None
+
+
+def tell_that_the_store_is_lost(watcher: DcsWatcher, now: Instant) -> Said:
+    if watcher.store_lost_at is None or watcher.lost_told or watcher.store_answers:
+        return None
+    return Remark(
+        replace(watcher, lost_told=True), said=(StoreLost(error=watcher.store_error),)
+    )
+
+
+def tell_that_the_store_is_back(watcher: DcsWatcher, now: Instant) -> Said:
+    if not watcher.store_answers or watcher.store_lost_at is None:
+        return None
+    away_for = max(0.0, now - watcher.store_lost_at)
+    return Remark(
+        replace(watcher, store_lost_at=None, lost_told=False),
+        said=(StoreBack(away_for=away_for),),
+    )
+
+
+def tell_what_changed(watcher: DcsWatcher, now: Instant) -> Said:
+    """Leader, members and configuration, each once per change."""
+    view, told = watcher.cluster, watcher.told
+    if view is None:
+        return None
+    leader = view.leader_name
+    members = tuple(member.name for member in view.members)
+    if told is None:
+        return Remark(replace(watcher, told=Told(leader, leader, members, view.config)))
+    now_told = Told(leader, leader or told.last_leader, members, view.config)
+    if now_told == told:
+        return None
+    said: list[Message] = [
+        *_of_leader(told, leader),
+        *(MemberJoined(member=name) for name in members if name not in told.members),
+        *(MemberLeft(member=name) for name in told.members if name not in members),
+    ]
+    if view.config != told.config:
+        said.append(ConfigurationKeyChanged(removed=view.config is None))
+    return Remark(
+        replace(watcher, told=now_told),
+        said=tuple(said),
+        facts={"leader": leader, "members": members},
+    )
+
+
+def _of_leader(told: Told, leader: str | None) -> tuple[Message, ...]:
+    if leader == told.leader:
+        return ()
+    if leader is None:
+        assert told.leader is not None
+        return (LeaderLost(previous=told.leader),)
+    return (LeaderElected(member=leader, previous=told.last_leader),)
+
+
+def write_the_history(watcher: DcsWatcher, now: Instant) -> Said:
+    """After a promotion, and again if the key vanished (ELEC-21, ELEC-23)."""
+    settings, view = watcher.own.settings, watcher.cluster
+    if settings is None or not watcher.own.has_lease or not watcher.may_ask("history"):
+        return None
+    lines = watcher.history
+    if view is not None and _began_anew(watcher):
+        lines = ()
+    elif not watcher.history_due and not _history_vanished(watcher):
+        return None
+    lines = shortened(lines or (), settings.max_timelines_history)
+    return Remark(
+        replace(watcher, asked=(*watcher.asked, "history")),
+        said=(WriteHistory(lines=lines, deadline=now + settings.retry_timeout),),
+        facts={"lines": len(lines)},
+    )
+
+
+def _began_anew(watcher: DcsWatcher) -> bool:
+    """Timeline 1 has no history: what the key has is of an earlier cluster."""
+    status, view = watcher.own.postgres, watcher.cluster
+    return (
+        view is not None
+        and bool(view.history)
+        and status is not None
+        and status.is_primary
+        and status.timeline == 1
+        and not watcher.history_due
+    )
+
+
+def _history_vanished(watcher: DcsWatcher) -> bool:
+    view = watcher.cluster
+    return view is not None and view.history is None and bool(watcher.history)
+
+
+def write_the_configuration_again(watcher: DcsWatcher, now: Instant) -> Said:
+    """CFG-17: the key vanished; what was in force stays in force."""
+    settings, view = watcher.own.settings, watcher.cluster
+    if settings is None or view is None or view.config is not None:
+        return None
+    if not watcher.own.has_lease or watcher.config is None:
+        return None
+    if not watcher.may_ask("config"):
+        return None
+    return Remark(
+        replace(watcher, asked=(*watcher.asked, "config")),
+        said=(
+            WriteConfig(
+                document=watcher.config,
+                if_revision="absent",
+                deadline=now + settings.retry_timeout,
+            ),
+        ),
+        facts={"leader": view.leader_name},
+    )
+
+
+def create_the_initialize_key_again(watcher: DcsWatcher, now: Instant) -> Said:
+    """ELEC-21, P-ELEC-13: only the primary that holds the lock restores it."""
+    settings, view, status = (
+        watcher.own.settings,
+        watcher.cluster,
+        watcher.own.postgres,
+    )
+    if settings is None or view is None or status is None:
+        return None
+    if view.initialize is not None or not watcher.own.has_lease:
+        return None
+    if not status.is_primary or status.system_identifier is None:
+        return None
+    if watcher.own.phase != "primary" or not watcher.may_ask("initialize"):
+        return None
+    return Remark(
+        replace(watcher, asked=(*watcher.asked, "initialize")),
+        said=(
+            TakeInitialize(
+                system_identifier=status.system_identifier,
+                deadline=now + settings.retry_timeout,
+            ),
+        ),
+        facts={"system_identifier": status.system_identifier},
+    )
+
+
+def list_the_members_for_failsafe(watcher: DcsWatcher, now: Instant) -> Said:
+    """P-FSAFE-02: whom a primary must ask when the store is gone."""
+    settings, view = watcher.own.settings, watcher.cluster
+    if settings is None or view is None or not settings.failsafe_mode:
+        return None
+    if not watcher.own.has_lease or not watcher.may_ask("failsafe"):
+        return None
+    wanted = _failsafe_members(watcher, settings)
+    if wanted == watcher.failsafe:
+        return None
+    return Remark(
+        replace(watcher, asked=(*watcher.asked, "failsafe"), failsafe_asked=wanted),
+        said=(WriteFailsafe(members=wanted, deadline=now + settings.retry_timeout),),
+        facts={"before": watcher.failsafe},
+    )
+
+
+def _failsafe_members(
+    watcher: DcsWatcher, settings: Settings
+) -> tuple[FailsafeMember, ...]:
+    assert watcher.cluster is not None
+    urls = {m.name: m.api_url for m in watcher.cluster.members if m.api_url}
+    urls[watcher.own.member] = settings.api_url
+    return tuple(
+        FailsafeMember(name=name, api_url=url) for name, url in sorted(urls.items())
+    )
+
+
+def show_our_member(watcher: DcsWatcher, now: Instant) -> Said:
+    """Our key, at every beat, and at once when others must hear of a change."""
+    own = watcher.own
+    if not own.is_known or (watcher.ended and watcher.content is None):
+        return None
+    content = member_content(own)
+    missing = watcher.content is not None and _key_is_missing(watcher)
+    text, urgent = compact(content), compact(without_positions(content))
+    if urgent == watcher.urgent and not missing and not watcher.beat:
+        return None
+    if watcher.ended and urgent == watcher.urgent:
+        return None
+    document = watcher.document
+    if text != watcher.content:
+        document = compact({**content, **_clock(watcher)})
+    assert own.settings is not None
+    return Remark(
+        replace(
+            watcher,
+            content=text,
+            urgent=urgent,
+            document=document,
+            missing_seen=watcher.missing_seen or missing,
+        ),
+        said=(
+            TouchMember(
+                member=own.member,
+                ttl=own.settings.ttl,
+                document=document,
+                deadline=now + own.settings.retry_timeout,
+            ),
+        ),
+    )
+
+
+def _clock(watcher: DcsWatcher) -> dict[str, str]:
+    return {"hlc": hlc_text(watcher.clock)} if watcher.clock else {}
+
+
+def _key_is_missing(watcher: DcsWatcher) -> bool:
+    """Whether the key was wiped or expired, and we have not seen that yet."""
+    view = watcher.cluster
+    return (
+        view is not None
+        and view.member(watcher.own.member) is None
+        and not watcher.missing_seen
+        and not watcher.ended
+    )
+
+
+TELLING = (
+    tell_that_the_store_is_lost,
+    tell_that_the_store_is_back,
+    tell_what_changed,
+)
+KEEPING = (
+    write_the_history,
+    write_the_configuration_again,
+    create_the_initialize_key_again,
+    list_the_members_for_failsafe,
+    show_our_member,
+)
