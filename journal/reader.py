@@ -7,7 +7,7 @@ memory, and both check the chain as they go.
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -107,21 +107,19 @@ def scan(
 
 
 def follow(
-    directory: Path, after: RecordNumber, pause: Callable[[], bool]
-) -> Iterator[Record | Damage]:
-    """Records after number `after`, and then each new one as it is written.
+    directory: Path, window: Window = EVERYTHING
+) -> Iterator[Record | Damage | RecordNumber]:
+    """The records of the window, then each new one as it is written, for ever.
 
-    At the end of the journal `pause` is called: it returns when there may be more,
-    and False to end.  Raises OSError.
+    Whenever there is no more at present it gives the number of the last record so
+    far: the caller waits and asks again, or goes away.  Raises OSError.
     """
-    window = Window(after=after)
     check = ChainCheck()
     done: RecordNumber = 0
     while True:
         todo = [s for s in _wanted(segments(directory), window) if s.first > done]
         if not todo:
-            if not pause():
-                return
+            yield check.number
             continue
         done = todo[0].first
         with SegmentReader(todo[0], check) as reader:
@@ -132,8 +130,7 @@ def follow(
                 # A segment that was left unsealed ends where the next one begins.
                 if reader.is_sealed or len(todo) > 1:
                     break
-                if not pause():
-                    return
+                yield check.number
                 todo = [s for s in segments(directory) if s.first >= done]
 
 
