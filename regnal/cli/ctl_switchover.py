@@ -236,17 +236,23 @@ def _perform(
             f"{stamp()} Could not {request.action} using Patroni api, "
             "falling back to DCS"
         )
-        revision = view.failover.revision if view.failover else None
-        cluster.store.write_failover(
-            FailoverDraft(request.leader, request.candidate, request.scheduled_at),
-            revision,
-        )
+        _write(cluster, view, request)
     else:
         if answer.status not in (200, 202):
             _say_failed(request, answer)
             return
         click.echo(f"{stamp()} {answer.text}")
     print_members(cluster.scope, cluster.read())
+
+
+def _write(cluster: Cluster, view: ClusterView, request: Request) -> None:
+    draft = FailoverDraft(request.leader, request.candidate, request.scheduled_at)
+    revision = view.failover.revision if view.failover else None
+    if not cluster.store.write_failover(draft, revision):
+        raise click.ClickException(
+            "The failover key was changed meanwhile: look what is going on, "
+            "then try again"
+        )
 
 
 def _ask(session: Session, view: ClusterView, request: Request) -> Answer:

@@ -1,7 +1,7 @@
 """A store that keeps the keys of its clusters in memory, with the contract of all stores."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from regnal.bridges.dcs import keys
 from regnal.bridges.dcs.contract import FailoverDraft, KeyAnswer, StoreUnavailable
@@ -17,6 +17,9 @@ class MemoryStore:
         self._revision = 0
         self._keys: dict[str, keys.StoredKey] = {}
         self.broken: StoreUnavailable | None = None
+        self.meanwhile: Callable[[], None] | None = None
+        """What somebody else does after the next read."""
+
         self.reads = 0
         for key, value in values.items():
             self.put(key, value)
@@ -41,7 +44,11 @@ class MemoryStore:
         self._answer()
         self.reads += 1
         with self._lock:
-            return keys.cluster_view(dict(self._keys))
+            view = keys.cluster_view(dict(self._keys))
+        if self.meanwhile is not None:
+            self.meanwhile()
+            self.meanwhile = None
+        return view
 
     def write_config(
         self, document: JsonText, if_revision: Revision | None, deadline: Instant
