@@ -101,4 +101,5 @@ SENTENCES = {
     "BOOTSTRAP": "the cluster is new",
     "CLUSTER_HAS_LEADER": "{leader} holds the leader key",
     "NOT_READY": "{what}",
+    "ACTOR_BROKEN": "the actor {actor} fails on message after message",
 }

@@ -16,6 +16,7 @@ from regnal.actors.shell import Outlet
 from regnal.actors.step import Step
 from regnal.bridges.contract import Bridge
 from regnal.journal.stamps import Stamper
+from regnal.journal.writer import JournalWriter
 from regnal.messages.base import Command, Message
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.daemon import ActorFailed, ObservationSuperseded
@@ -26,24 +27,6 @@ logger = logging.getLogger(__name__)
 
 SUPERSEDABLE = (PostgresObserved, ClusterObserved)
 """Observations that tell everything anew: of several waiting the last one counts."""
-
-
-class Record(Protocol):
-    """What the bus needs of the journal."""
-
-    def message(self, envelope: Envelope[Message]) -> None: ...
-
-    def step(
-        self,
-        actor: PartName,
-        heard: Envelope[Message],
-        step: Step[object],
-        said: Sequence[Envelope[Message]],
-    ) -> None: ...
-
-    def make_durable(self) -> None:
-        """Wait, at most the journal's patience, until all of it is on disk."""
-        ...
 
 
 class Mailbox(Protocol):
@@ -59,8 +42,8 @@ Listener = Callable[[PartName, Envelope[Message], Step[object] | None], None]
 class Bus(Outlet):
     """Delivers by class: whoever hears a message gets it, in order."""
 
-    def __init__(self, record: Record, stamper: Stamper) -> None:
-        self._record = record
+    def __init__(self, journal: JournalWriter, stamper: Stamper) -> None:
+        self._journal = journal
         self._stamper = stamper
         self._lock = threading.Lock()
         self._mailboxes: dict[type[Message], tuple[tuple[PartName, Mailbox], ...]] = {}
@@ -101,7 +84,7 @@ class Bus(Outlet):
                 cause=cause,
                 trace=cause.trace if cause is not None else None,
             )
-            self._record.message(envelope)
+            self._journal.message(envelope)
             self._deliver(envelope)
         for listener in self._listeners:
             listener(part, envelope, None)
@@ -112,16 +95,18 @@ class Bus(Outlet):
         if not step.said and not step.facts:
             return
         trace = _trace(heard, step)
+        durable = any(_decides_who_writes(message) for message in step.said)
         with self._lock:
             said = [
                 self._stamper.envelope(message, said_by=actor, cause=heard, trace=trace)
                 for message in step.said
             ]
-            self._record.step(actor, heard, step, said)
+            ticket = self._journal.record_step(
+                actor, heard, step, said, durable=durable
+            )
             for envelope in said:
                 self._deliver(envelope)
-        if any(_decides_who_writes(message) for message in step.said):
-            self._record.make_durable()
+        self._journal.wait_for(ticket)
         for envelope in said:
             self._order(envelope)
         for listener in self._listeners:

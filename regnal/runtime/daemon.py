@@ -1,0 +1,239 @@
+"""The daemon: every part, joined.
+
+    configuration -> journal -> bus -> actors and bridges -> start
+
+This is the only place where the parts know of each other.
+"""
+
+import importlib.metadata
+import logging
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+
+from regnal.actors.callbacks import CALLBACKS
+from regnal.actors.configuration import CONFIGURATION
+from regnal.actors.dcs_watcher import DCS_WATCHER
+from regnal.actors.election import ELECTION
+from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
+from regnal.actors.rest import REST
+from regnal.actors.shell import Shell
+from regnal.actors.slot_manager import SLOT_MANAGER
+from regnal.actors.step import Decider
+from regnal.actors.sync_standby_manager import SYNC_STANDBY_MANAGER
+from regnal.actors.watchdog import WATCHDOG
+from regnal.bridges.contract import Bridge
+from regnal.bridges.dcs.bridge import DcsBridge
+from regnal.bridges.dcs.open import open_store
+from regnal.bridges.http.bridge import HttpBridge
+from regnal.bridges.postgres.bridge import PostgresBridge
+from regnal.configuration.source import ConfigurationSource, Effective
+from regnal.journal.ledger import Identity
+from regnal.journal.serving import JournalLines
+from regnal.journal.stamps import boot_clock, wall_clock
+from regnal.journal.writer import JournalWriter
+from regnal.messages.daemon import DaemonStarted, ShutdownCompleted
+from regnal.messages.operations import DemotePostgres
+from regnal.messages.reasons import because
+from regnal.runtime.bus import Bus
+from regnal.runtime.configuration_bridge import ConfigurationBridge
+from regnal.runtime.narrator import Narrator
+from regnal.runtime.options import (
+    ctl_options,
+    dcs_options,
+    journal_options,
+    postgres_options,
+    rest_options,
+)
+from regnal.runtime.process_bridge import ProcessBridge
+from regnal.runtime.service_manager import ServiceManager
+from regnal.runtime.timers import Timers
+
+logger = logging.getLogger(__name__)
+
+DECIDERS: tuple[Decider[Any], ...] = (
+    CONFIGURATION,
+    ELECTION,
+    POSTGRES_SUPERVISOR,
+    DCS_WATCHER,
+    SLOT_MANAGER,
+    SYNC_STANDBY_MANAGER,
+    WATCHDOG,
+    CALLBACKS,
+    REST,
+)
+"""The actors of a member."""
+
+SWITCH_INTERVAL = 0.001
+"""Seconds after which a busy thread lets another one run; Python's default of 5 ms
+would add up over the threads that a failover passes through."""
+
+
+class Daemon:
+    """One incarnation of the daemon of one member."""
+
+    def __init__(
+        self,
+        source: ConfigurationSource,
+        effective: Effective,
+        service_manager: ServiceManager,
+    ) -> None:
+        """Opens the journal and makes all parts; starts nothing yet.
+
+        Raises JournalUnusable, UnusableOptions, StoreMisconfigured: each with one
+        line for the operator.
+        """
+        self._service_manager = service_manager
+        self._settings = effective.settings
+        self._journal = open_journal(effective)
+        self._bus = Bus(self._journal, self._journal.stamper)
+        self._process = ProcessBridge(self._bus.voice("process"))
+        self._postgres = PostgresBridge(
+            postgres_options(effective), self._bus.voice("postgres"), boot_clock
+        )
+        self._http = self._make_http(effective)
+        self._dcs = self._make_dcs(effective)
+        self._bridges: tuple[Bridge, ...] = (
+            Timers(self._bus.voice("timers"), boot_clock),
+            self._process,
+            self._http,
+            self._postgres,
+            self._dcs,
+            ConfigurationBridge(
+                source,
+                effective,
+                self._bus.voice("configuration_files"),
+                self._reconfigure,
+            ),
+        )
+        self._shells: list[Any] = []
+
+    def run(self) -> int:
+        """Run until the end; returns the exit status."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._bus.listen(Narrator(self._settings.name))
+        self._bus.escalate = self._demote_for_a_broken_actor
+        self._start_actors()
+        for bridge in self._bridges:
+            self._bus.attach(bridge)
+        self._bus.connect("process", (ShutdownCompleted,), self._process)
+        self._say_who_we_are()
+        for bridge in self._bridges:
+            bridge.start()
+        self._service_manager.ready()
+        end = self._process.wait_for_the_end(self._service_manager.stopping)
+        if end.message:
+            logger.critical("%s", end.message)
+        self._stop()
+        return end.status
+
+    def _start_actors(self) -> None:
+        for decider in DECIDERS:
+            shell = Shell.start(decider, self._settings.name, self._bus)
+            self._bus.connect(decider.name, decider.hears, shell)
+            self._shells.append(shell)
+
+    def _say_who_we_are(self) -> None:
+        stamper = self._journal.stamper
+        self._bus.say(
+            "process",
+            DaemonStarted(
+                member=self._settings.name,
+                scope=self._settings.scope,
+                incarnation=stamper.incarnation,
+                versions=versions(),
+                boot_id=boot_id(),
+                pid=os.getpid(),
+            ),
+            None,
+        )
+
+    def _stop(self) -> None:
+        """End the parts, those that hear from outside first."""
+        for bridge in reversed(self._bridges):
+            bridge.stop()
+        for shell in self._shells:
+            shell.stop(block=False)
+        self._journal.close()
+
+    def _reconfigure(self, effective: Effective) -> None:
+        self._postgres.reconfigure(postgres_options(effective))
+        self._http.reconfigure(rest_options(effective), ctl_options(effective))
+
+    def _demote_for_a_broken_actor(self, actor: str) -> None:
+        """An actor fails on message after message: better no primary than one that
+        nobody looks after."""
+        if actor == POSTGRES_SUPERVISOR.name:
+            self._process.give_up(f"actor {actor} fails again and again")
+            return
+        self._bus.say(
+            "process",
+            DemotePostgres(
+                mode="immediate", reason=because("ACTOR_BROKEN", actor=actor)
+            ),
+            None,
+        )
+
+    def _make_http(self, effective: Effective) -> HttpBridge:
+        stamper = self._journal.stamper
+        return HttpBridge(
+            member=self._settings.name,
+            scope=self._settings.scope,
+            incarnation=stamper.incarnation,
+            peer_version=self._settings.version,
+            options=rest_options(effective),
+            client=ctl_options(effective),
+            voice=self._bus.voice("http"),
+            clock=boot_clock,
+            read_journal=JournalLines(
+                journal_options(effective).directory,
+                self._journal.wait_beyond,
+                wall_clock,
+            ),
+        )
+
+    def _make_dcs(self, effective: Effective) -> DcsBridge:
+        where = dcs_options(effective)
+        store = open_store(
+            where.section,
+            where.options,
+            namespace=where.namespace,
+            scope=where.scope,
+            member=self._settings.name,
+            ttl=self._settings.ttl,
+        )
+        return DcsBridge(store, self._bus.voice("dcs"), boot_clock)
+
+
+def open_journal(effective: Effective) -> JournalWriter:
+    """The journal of this member, in the place that the configuration names."""
+    place = journal_options(effective)
+    return JournalWriter(
+        place.directory,
+        Identity(
+            member=effective.settings.name,
+            scope=effective.settings.scope,
+            versions=versions(),
+            boot_id=boot_id(),
+        ),
+        DECIDERS,
+        place.options,
+    )
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Of what matters to a replay."""
+    return (
+        ("regnal", importlib.metadata.version("regnal")),
+        ("python", platform.python_version()),
+        ("kernel", platform.release()),
+        ("pykka", importlib.metadata.version("pykka")),
+    )
+
+
+def boot_id() -> str:
+    """Of this boot of the host; instants compare only within one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
