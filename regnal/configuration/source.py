@@ -82,11 +82,18 @@ class ConfigurationSource:
         self._dynamic = self._kept = copy
         return replace(effective, warnings=(*warnings, *effective.warnings))
 
+    @property
+    def local_document(self) -> Document:
+        """What is written on this host, without defaults; after `load`."""
+        assert self._local is not None, "load() comes first"
+        return self._local.document
+
     def reload(self) -> Effective:
         """Read the local files again; the environment is as it was at the start."""
         local = self._local_source.read()
         effective = _effective(local, self._dynamic)
         self._local = local
+        self.keep_copy()  # there may be a data directory by now
         return effective
 
     def with_dynamic(self, document: str) -> Effective:

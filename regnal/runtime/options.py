@@ -98,7 +98,7 @@ def postgres_options(
         connect_host=connect.host,
         connect_port=str(connect.port),
         database=postgresql["database"],
-        pgpass=_absolute(postgresql.get("pgpass") or Path.home() / "pgpass"),
+        pgpass=_absolute(postgresql.get("pgpass") or _home() / "pgpass"),
         superuser=_credentials(accounts.get("superuser", {})),
         replication=_credentials(accounts.get("replication", {})),
         rewind=_credentials(accounts.get("rewind") or accounts.get("superuser", {})),
@@ -239,6 +239,13 @@ def _lines(lines: list[str] | None) -> tuple[str, ...] | None:
 
 def _optional_path(text: str | None) -> Path | None:
     return _absolute(text) if text else None
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without a name, and no HOME
+        return Path("/")
 
 
 def _absolute(path: str | Path) -> Path:
