@@ -1,0 +1,72 @@
+"""Three Raft nodes in this process, for tests."""
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from regnal.bridges.dcs.clock import boottime
+from regnal.bridges.dcs.raft_node import RaftNode
+from regnal.bridges.dcs.raft_settings import RaftSettings, RaftTimings
+
+QUICK = RaftTimings(
+    min_timeout=0.35,
+    max_timeout=0.8,
+    append_entries_period=0.1,
+    connection_timeout=2.0,
+    connection_retry_time=0.1,
+    leader_fallback_timeout=1.0,
+)
+
+
+class SharedNode(RaftNode):
+    """A node that outlives the stores on it."""
+
+    def close(self) -> None:
+        pass
+
+    def end(self) -> None:
+        super().close()
+
+
+def free_address() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def settings_of(
+    folder: Path,
+    address: str,
+    addresses: tuple[str, ...],
+    password: str | None = None,
+    timings: RaftTimings = QUICK,
+) -> RaftSettings:
+    return RaftSettings(
+        self_addr=address,
+        bind_addr=address,
+        partner_addrs=tuple(other for other in addresses if other != address),
+        data_dir=folder,
+        password=password,
+        timings=timings,
+    )
+
+
+def start_nodes(folder: Path, password: str | None = None) -> tuple[SharedNode, ...]:
+    addresses = tuple(free_address() for _ in range(3))
+    nodes = tuple(
+        SharedNode(settings_of(folder, address, addresses, password), boottime)
+        for address in addresses
+    )
+    for node in nodes:
+        node.start()
+    wait_until(lambda: all(node.in_contact for node in nodes), "all nodes in contact")
+    return nodes
+
+
+def wait_until(is_true: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    """Wait for what no event announces; looks a hundred times a second."""
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, f"waited {seconds} s for: {what}"
+        time.sleep(0.01)
