@@ -4,7 +4,9 @@ The files are written whole, from the options and from the intent: whoever chang
 one thing writes the others as they were.  One thread writes at a time.
 """
 
+import contextlib
 import dataclasses
+import os
 import signal
 import time
 from types import MappingProxyType
@@ -86,6 +88,23 @@ def reload_files(
             cancel.wait(STEP)
     except (SessionFailed, StatementFailed) as error:
         raise OperationError(because("CONNECTION_FAILED", error=str(error))) from error
+
+
+def wake_startup_process(session: Session) -> None:
+    """Let a standby look for WAL, for its upstream and for a promotion now.
+
+    A SIGHUP does no more than wake it and let it read the files again.  Raises
+    SessionFailed and StatementFailed.
+    """
+    if session.server_version < 100000:
+        return  # pg_stat_activity does not show it yet
+    rows = session.query(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'",
+        timeout=ANSWER_TIMEOUT,
+    )
+    for (pid,) in rows:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGHUP)
 
 
 def _synchronous_standby_names(server: Server) -> str | None:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 class Callbacks:
     def __init__(self, server: Server, voice: Voice) -> None:
+        self._server = server
         self._changes = _Lane("callbacks", server, voice)
         self._reloads = _Lane("callbacks-on-reload", server, voice)
 
@@ -38,6 +39,8 @@ class Callbacks:
         self._reloads.stop()
 
     def order(self, envelope: Envelope[RunCallback]) -> None:
+        if not self._server.options.callbacks.get(envelope.message.action):
+            return  # nobody wants to hear of it, so nobody is interrupted for it
         is_reload = envelope.message.action == "on_reload"
         (self._reloads if is_reload else self._changes).order(envelope)
 

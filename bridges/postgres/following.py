@@ -5,13 +5,12 @@ A standby whose upstream is gone tries again only every wal_retrieve_retry_inter
 """
 
 import contextlib
-import os
-import signal
 from collections.abc import Callable
 
 from regnal.bridges.postgres.applying import (
     reload_files,
     rewrite_configuration,
+    wake_startup_process,
     write_configuration,
 )
 from regnal.bridges.postgres.connections import Session, SessionFailed, StatementFailed
@@ -92,17 +91,15 @@ class Nudge:
         if pause is None:
             return
         with contextlib.suppress(SessionFailed, StatementFailed, OperationError):
-            rows = get_session().query(
+            session = get_session()
+            rows = session.query(
                 "SELECT pg_is_in_recovery()"
                 " AND coalesce(current_setting('primary_conninfo', true), '') <> ''"
-                " AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver),"
-                " (SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup')",
+                " AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver)",
                 timeout=ANSWER_TIMEOUT,
             )
-            needs_it, startup_pid = rows[0]
-            if not needs_it or startup_pid is None:
+            if not rows[0][0]:
                 return
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(startup_pid, signal.SIGHUP)
+            wake_startup_process(session)
             if pause < LAST_NUDGE:
                 self._pause = pause * 2

@@ -41,18 +41,18 @@ logger = logging.getLogger(__name__)
 def start(operation: Operation, command: StartPostgres) -> PostgresStarted:
     """One that runs already is not started again; its role is told as it is."""
     postmaster = operation.server.postmaster()
+    if postmaster is not None:
+        try:
+            wait_until_ready(postmaster, operation.cancel, command.timeout)
+        except OperationError:
+            if postmaster.is_running:
+                raise
+            postmaster = None  # it was about to end when we looked
     if postmaster is None:
-        if not end_orphans(operation.options.data_dir):
-            raise OperationError(because("CHILDREN_LEFT"))
-        arguments = write_configuration(
-            operation.server, command.role, command.upstream
-        )
-        operation.server.receiver_end_expected = False
-        postmaster = operation.server.took(launch(operation.options, arguments))
-    wait_until_ready(postmaster, operation.cancel, command.timeout)
-    return PostgresStarted(
-        role=_actual_role(operation, command.role), postmaster_pid=postmaster.pid
-    )
+        postmaster = _launch(operation, command)
+        wait_until_ready(postmaster, operation.cancel, command.timeout)
+    role = _actual_role(operation, command.role)
+    return PostgresStarted(role=role, postmaster_pid=postmaster.pid)
 
 
 def stop(operation: Operation, command: StopPostgres) -> PostgresStopped:
@@ -84,6 +84,15 @@ def restart(operation: Operation, command: RestartPostgres) -> PostgresStarted:
         operation,
         StartPostgres(role=command.role, upstream=command.upstream, timeout=left),
     )
+
+
+def _launch(operation: Operation, command: StartPostgres) -> Postmaster:
+    server = operation.server
+    if not end_orphans(operation.options.data_dir):
+        raise OperationError(because("CHILDREN_LEFT"))
+    arguments = write_configuration(server, command.role, command.upstream)
+    server.receiver_end_expected = False
+    return server.took(launch(operation.options, arguments))
 
 
 def _actual_role(operation: Operation, wanted: Role) -> Role:

@@ -1,8 +1,15 @@
-"""Promotion: ask for it on the open connection, and see it happen in milliseconds."""
+"""Promotion: ask for it on the open connection, and see it happen in milliseconds.
+
+A startup process that has just lost its WAL receiver may overlook the request, and
+sleeps up to wal_retrieve_retry_interval (5 s) before it looks again: it clears the
+latch by which the request woke it, and goes to sleep without having looked (seen on
+15).  So it is woken again and again, which costs nothing.
+"""
 
 import time
 from pathlib import Path
 
+from regnal.bridges.postgres.applying import wake_startup_process
 from regnal.bridges.postgres.connections import Session, SessionFailed, StatementFailed
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.operation import Operation
@@ -15,6 +22,9 @@ from regnal.messages.postgres import PostgresPromoted, PromotePostgres
 from regnal.messages.reasons import because
 
 STEP: Seconds = 0.002
+FIRST_WAKE: Seconds = 0.03
+"""Most promotions are over by then."""
+
 ANSWER_TIMEOUT: Seconds = 5.0
 
 
@@ -29,11 +39,18 @@ def promote(operation: Operation, command: PromotePostgres) -> PostgresPromoted:
         if _is_in_recovery(session, operation):
             operation.server.receiver_end_expected = True
             _ask_for_promotion(session, operation, command)
+        wake_pause = FIRST_WAKE
+        wake_at = time.monotonic() + wake_pause
         while _is_in_recovery(session, operation):
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 raise OperationError(
                     because("PROMOTION_TIMEOUT", seconds=command.timeout)
                 )
+            if now >= wake_at:
+                wake_startup_process(session)
+                wake_pause *= 2
+                wake_at = now + wake_pause
             operation.cancel.wait(STEP)
         timeline, lsn = _position(session, operation)
     except (SessionFailed, StatementFailed) as error:

@@ -94,7 +94,7 @@ def advance_slot(
 
 def _exists(request: SlotRequest, command: CreateSlot) -> bool:
     rows = request.query(
-        "SELECT FROM pg_replication_slots WHERE slot_name = %s AND slot_type = %s"
+        "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND slot_type = %s"
         " AND database IS NOT DISTINCT FROM %s AND plugin IS NOT DISTINCT FROM %s",
         command.name,
         command.slot_type,

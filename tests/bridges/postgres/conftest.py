@@ -11,18 +11,33 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.bridges.postgres.servers import initdb
+from regnal.messages.postgres import PostgresStarted
+from tests.bridges.postgres.recorder import (
+    START_PRIMARY,
+    Driven,
+    NewMember,
+    start_standby,
+    streams,
+)
+from tests.bridges.postgres.servers import (
+    base_backup,
+    create_accounts,
+    initdb,
+    options_for,
+)
 
 
 @pytest.fixture(scope="session")
 def template() -> Iterator[Path]:
-    """A data directory straight from initdb, to copy; made once."""
+    """A new data directory with all users, to copy; made once."""
     with as_postgres():
         folder = Path(tempfile.mkdtemp(prefix="regnal-template-", dir="/tmp"))
         initdb(folder / "data")
+        create_accounts(folder / "data")
     yield folder / "data"
     shutil.rmtree(folder)
 
@@ -34,6 +49,45 @@ def playground() -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix="regnal-", dir="/tmp"))
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def new_member(playground: Path, template: Path) -> Iterator[NewMember]:
+    """Makes members: bridges with a data directory, stopped when the test ends."""
+    made: list[Driven] = []
+
+    def make(name: str = "pg1", **changes: Any) -> Driven:
+        options = options_for(playground, name, **changes)
+        shutil.copytree(template, options.data_dir)
+        made.append(Driven(options))
+        return made[-1]
+
+    def copy(source: Driven, name: str, **changes: Any) -> Driven:
+        options = options_for(playground, name, **changes)
+        base_backup(source.options, options)
+        made.append(Driven(options))
+        return made[-1]
+
+    yield NewMember(make, copy)
+    for member in made:
+        member.close()
+
+
+@pytest.fixture
+def primary(new_member: NewMember) -> Driven:
+    """A member that runs as primary."""
+    member = new_member.make()
+    member.do(START_PRIMARY, PostgresStarted)
+    return member
+
+
+@pytest.fixture
+def pair(primary: Driven, new_member: NewMember) -> tuple[Driven, Driven]:
+    """A primary, and a standby that streams from it."""
+    standby = new_member.copy(primary, "pg2")
+    standby.do(start_standby(primary), PostgresStarted)
+    standby.observe_until(streams, "streamed")
+    return primary, standby
 
 
 @contextlib.contextmanager

@@ -1,10 +1,11 @@
 """A voice that remembers, and a bridge with it: orders in, outcomes out."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from regnal.bridges.postgres.bridge import PostgresBridge
 from regnal.bridges.postgres.options import PostgresOptions
@@ -20,6 +21,7 @@ from regnal.messages.postgres import (
     StopPostgres,
     Upstream,
 )
+from tests.bridges.postgres.servers import connect
 
 CANCEL = CancelOperation(reason="the test ends")
 STOP_NOW = StopPostgres(
@@ -80,6 +82,7 @@ class Driven:
         self.voice = Recorder()
         self.bridge = PostgresBridge(options, self.voice, now)
         self._number = 0
+        self._stopped = False
         self.bridge.start()
 
     def order(self, command: Command) -> Envelope[Command]:
@@ -126,8 +129,35 @@ class Driven:
             assert time.monotonic() < deadline, f"never {what}: {status}"
         return status
 
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """For what nobody tells: files, processes."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, "it never came true"
+            threading.Event().wait(0.01)
+
+    def with_parameters(self, **changes: str) -> PostgresOptions:
+        """Our options with other parameters of the server."""
+        parameters = {**self.options.parameters, **changes}
+        return dataclasses.replace(self.options, parameters=parameters)
+
+    def open_transaction(self, statement: str) -> Any:
+        """A session in which the statement has run and is not committed."""
+        session = connect(self.options)
+        session.autocommit = False
+        with session.cursor() as cursor:
+            cursor.execute(statement)
+        return session
+
+    def stop_bridge(self) -> None:
+        """As when the daemon ends: PostgreSQL goes on."""
+        self.bridge.stop()
+        self._stopped = True
+
     def close(self) -> None:
         """Stop PostgreSQL, then the bridge."""
+        if self._stopped:
+            return
         self.order(CANCEL)
         self.answer_to(self.order(STOP_NOW))
         self.bridge.stop()
@@ -142,3 +172,24 @@ def upstream_of(driven: Driven, slot: str | None = None) -> Upstream:
         slot=slot,
         is_leader=True,
     )
+
+
+def start_standby(leader: Driven, slot: str | None = None) -> StartPostgres:
+    return StartPostgres(
+        role="standby", upstream=upstream_of(leader, slot), timeout=60.0
+    )
+
+
+def streams(status: PostgresStatus) -> bool:
+    return status.replication_state == "streaming"
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """How a test gets members."""
+
+    make: Callable[..., Driven]
+    """With a new data directory: `make(name, **options)`."""
+
+    copy: Callable[..., Driven]
+    """With a base backup: `copy(source, name, **options)`."""

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from regnal.bridges.postgres.options import Credentials, PostgresOptions
 
 BIN_DIR = Path("/usr/lib/postgresql/15/bin")
@@ -93,3 +95,74 @@ def initdb(data_dir: Path) -> None:
         timeout=120,
     )
     password_file.unlink()
+
+
+def connect(options: PostgresOptions, database: str = "postgres") -> Any:
+    """A superuser's session at the server, in autocommit."""
+    session = psycopg2.connect(
+        host="127.0.0.1",
+        port=options.port,
+        user=SUPERUSER.username,
+        password=SUPERUSER.password,
+        dbname=database,
+        connect_timeout=10,
+    )
+    session.autocommit = True
+    return session
+
+
+def sql(options: PostgresOptions, *statements: str) -> list[tuple[Any, ...]]:
+    """Run the statements and return the rows of the last one, if it has any."""
+    session = connect(options)
+    try:
+        with session.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        session.close()
+
+
+def create_accounts(data_dir: Path) -> None:
+    """The users that the options name, as far as initdb has not made them."""
+    statements = [
+        f"CREATE USER {REPLICATION.username} PASSWORD '{REPLICATION.password}'",
+        f"ALTER USER {REPLICATION.username} REPLICATION",
+        f"CREATE USER {REWIND.username} PASSWORD '{REWIND.password}'",
+        *(
+            f"GRANT EXECUTE ON FUNCTION {function} TO {REWIND.username}"
+            for function in (
+                "pg_ls_dir(text, boolean, boolean)",
+                "pg_stat_file(text, boolean)",
+                "pg_read_binary_file(text)",
+                "pg_read_binary_file(text, bigint, bigint, boolean)",
+            )
+        ),
+    ]
+    subprocess.run(
+        [BIN_DIR / "postgres", "--single", "-F", "-D", data_dir, "postgres"],
+        input="".join(f"{statement}\n" for statement in statements).encode(),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def base_backup(source: PostgresOptions, target: PostgresOptions) -> None:
+    """Make the target's data directory a copy of the running source's."""
+    subprocess.run(
+        [
+            BIN_DIR / "pg_basebackup",
+            f"--pgdata={target.data_dir}",
+            "--host=127.0.0.1",
+            f"--port={source.port}",
+            f"--username={SUPERUSER.username}",
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--no-sync",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+        env={"PGPASSWORD": str(SUPERUSER.password)},
+    )

@@ -64,7 +64,12 @@ def test_cancelling_kills_the_program_and_its_children_at_once(tmp_path: Path) -
     pids = tmp_path / "pids"
     with CancelToken() as cancel:
         started = threading.Event()
-        timer = threading.Thread(target=lambda: (started.wait(), cancel.cancel("now")))
+
+        def cancel_when_started() -> None:
+            started.wait()
+            cancel.cancel("now")
+
+        timer = threading.Thread(target=cancel_when_started)
         timer.start()
         began = time.monotonic()
         with pytest.raises(Cancelled, match="now"):
