@@ -14,17 +14,9 @@ from pathlib import Path
 from typing import Any
 
 
-from regnal.actors.callbacks import CALLBACKS
-from regnal.actors.configuration import CONFIGURATION
-from regnal.actors.dcs_watcher import DCS_WATCHER
-from regnal.actors.election import ELECTION
+from regnal.actors.cast import DECIDERS
 from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
-from regnal.actors.rest import REST
 from regnal.actors.shell import Shell
-from regnal.actors.slot_manager import SLOT_MANAGER
-from regnal.actors.step import Decider
-from regnal.actors.sync_standby_manager import SYNC_STANDBY_MANAGER
-from regnal.actors.watchdog import WATCHDOG
 from regnal.bridges.contract import Bridge
 from regnal.bridges.dcs.bridge import DcsBridge
 from regnal.bridges.dcs.open import open_store
@@ -53,19 +45,6 @@ from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.timers import Timers
 
 logger = logging.getLogger(__name__)
-
-DECIDERS: tuple[Decider[Any], ...] = (
-    CONFIGURATION,
-    ELECTION,
-    POSTGRES_SUPERVISOR,
-    DCS_WATCHER,
-    SLOT_MANAGER,
-    SYNC_STANDBY_MANAGER,
-    WATCHDOG,
-    CALLBACKS,
-    REST,
-)
-"""The actors of a member."""
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a busy thread lets another one run; Python's default of 5 ms
