@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from regnal.configuration.problems import ConfigurationError, Problem
-from regnal.configuration.reading import read_yaml
+from regnal.configuration.reading import is_unicode, read_yaml
 from regnal.configuration.tree import Origin, Tree
 
 WHOLE_CONFIGURATION = "PATRONI_CONFIGURATION"
@@ -282,6 +282,9 @@ _OWN_NAMES = frozenset(name for name in VARIABLES if name.startswith("REGNAL_"))
 def _apply(
     tree: Tree, name: str, variable: Variable, text: str, problems: list[Problem]
 ) -> None:
+    if not is_unicode(text):
+        problems.append(Problem(name, "is not UTF-8 text", "write it in UTF-8"))
+        return
     try:
         value = _taken_apart(text, variable.shape)
     except (ValueError, ConfigurationError) as error:

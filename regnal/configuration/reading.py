@@ -203,9 +203,21 @@ def read_json(text: str, source: str) -> Tree:
         raise _too_deep(source, None) from error
     if not isinstance(data, dict):
         raise _refused(source, "is not a JSON object", "write {...}")
+    if "\\ud" in text.lower() and not is_unicode(json.dumps(data, ensure_ascii=False)):
+        raise _refused(source, "has half a surrogate pair", "write whole characters")
     if _is_deeper(data, MAX_DEPTH):
         raise _too_deep(source, None)
     return Tree(data, {(): Origin(source)})
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8: halves of surrogate pairs, which
+    JSON can spell and variables can hold, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -20,6 +20,7 @@ from regnal.bridges.postgres.options import (
     RemoteSource,
 )
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
+from regnal.configuration.checking import with_defaults
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
 from regnal.configuration.schema_stores import STORES
@@ -69,9 +70,8 @@ def dcs_options(configuration: Configured) -> StoreOptions:
     document = configuration.document
     section = next(name for name in STORES if name in document)
     namespace = document.get("namespace") or _DEFAULT_NAMESPACES.get(section, "service")
-    return StoreOptions(
-        section, document[section], namespace.strip("/"), document["scope"]
-    )
+    options = with_defaults(STORES[section], document[section])
+    return StoreOptions(section, options, namespace.strip("/"), document["scope"])
 
 
 def postgres_options(

@@ -7,8 +7,9 @@ and the remedy, in one line.
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from regnal.bridges.postgres.binary_version import binary_version, major_of
 from regnal.bridges.postgres.data_directory import WAL_NAMES, is_empty
@@ -78,6 +79,7 @@ def problems_of_validation(
     options = options_of(effective)
     problems = [
         *connect_problems(effective.document),
+        *_tags(effective.document["tags"]),
         *_programs(options),
         *_data_directory(options),
         *_foreign_data(options),
@@ -89,6 +91,20 @@ def problems_of_validation(
     if with_ports:
         problems += listen_problems(effective.document, with_postgresql=True)
     return problems
+
+
+def _tags(tags: Mapping[str, Any]) -> Iterator[Problem]:
+    """Two ways of saying the same; a daemon makes do with them, and warns."""
+    for flag, number in (
+        ("nofailover", "failover_priority"),
+        ("nosync", "sync_priority"),
+    ):
+        if flag in tags and number in tags:
+            yield Problem(
+                f"tags.{flag}",
+                f"is there beside tags.{number}",
+                "remove one of them",
+            )
 
 
 def _user() -> Iterator[Problem]:

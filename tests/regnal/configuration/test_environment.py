@@ -244,3 +244,8 @@ def test_a_misspelt_variable_is_a_warning() -> None:
             "PATRONI_POSTGRESQL_DATA_DIR?"
         )
     ]
+
+
+def test_a_variable_that_is_no_text_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="PATRONI_NAME: is not UTF-8 text"):
+        take_environment({"PATRONI_NAME": "caf\udce9"})

@@ -112,6 +112,17 @@ def test_hostile_json_is_one_clear_error(text: str) -> None:
         read_json(text, "store")
 
 
+def test_half_a_surrogate_pair_is_refused() -> None:
+    """Nothing could write it into a journal or a file."""
+    for text in ('{"a": ["\\ud800"]}', '{"\\uDFFF": 1}'):
+        with pytest.raises(ConfigurationError, match="half a surrogate pair"):
+            read_json(text, "store")
+    assert read_json('{"a": "\\ud83d\\ude00"}', "store").data == {"a": "\U0001f600"}
+    for yaml_text in ('a: "\\ud800"', "a: \ud800"):
+        with pytest.raises(ConfigurationError, match="is not YAML"):
+            read_yaml(yaml_text, "x.yml")
+
+
 def test_json_nested_too_deep_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="nested more than"):
         read_json('{"a": ' + "[" * 60 + "]" * 60 + "}", "store")

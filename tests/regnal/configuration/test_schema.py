@@ -106,6 +106,39 @@ def test_any_dynamic_configuration_is_used_or_refused(
             assert configuration.with_dynamic(text).dynamic == text
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from([*LOCAL.entries, "master_start_timeout", "other"]), JSON_VALUES
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *LOCAL.entries["postgresql"].entries,  # type: ignore[union-attr]  # it is a section
+                "replication",
+                "pg_rewind",
+                "name",
+                "create_replica_method",
+                "x",
+            ]
+        ),
+        JSON_VALUES,
+    ),
+)
+def test_any_whole_configuration_is_used_or_refused(
+    written: dict[str, Any], postgresql: dict[str, Any]
+) -> None:
+    """CFG-13, CFG-18"""
+    base = document()
+    for content in (
+        base | written,
+        base | {"postgresql": base["postgresql"] | postgresql},
+        base | {"bootstrap": {"dcs": written | {"postgresql": postgresql}}},
+    ):
+        environ = {"PATRONI_CONFIGURATION": json.dumps(content)}
+        with contextlib.suppress(ConfigurationError):
+            json.loads(ConfigurationSource(None, environ).load().masked)
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
