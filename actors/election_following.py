@@ -20,6 +20,11 @@ from regnal.messages.postgres import ObservePostgres, Upstream
 from regnal.messages.reasons import because
 
 
+COMPARE_AGAIN_AFTER = 30.0
+"""Seconds without streaming after which histories are compared even though the
+timelines look alike: two members may have made the same number of their own."""
+
+
 def wait_for_the_supervisor(view: Election, now: Instant) -> Conclusion | None:
     """One thing at a time: the supervisor carries out what we said before."""
     if view.busy is None:
@@ -130,7 +135,8 @@ def compare_histories_of_a_standby_that_does_not_stream(
         return None
     if postgres.replication_state == "streaming" or not postgres.is_accepting:
         return None
-    if postgres.timeline >= leader.timeline:
+    waited = view.observed_at - view.told_to_follow_at
+    if postgres.timeline >= leader.timeline and waited < COMPARE_AGAIN_AFTER:
         return None
     wanted = wanted_upstream(view)
     if wanted is None or not wanted.is_leader:

@@ -294,14 +294,20 @@ def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Electi
 def _learn_of_intents(view: Election, message: Message, now: Instant) -> Election:
     match message:
         case IntentFulfilled(intent=intent) if intent == view.busy:
-            checked = intent in ("follow_leader", "clone_member", "reinitialize_member")
+            followed = intent in (
+                "follow_leader",
+                "clone_member",
+                "reinitialize_member",
+            )
+            # Following nobody compares nothing.
+            checked = followed and view.following is not None
             return replace(
                 view,
                 busy=None,
                 failure=None,
                 failed_intent=None,
                 was_primary=False if checked else view.was_primary,
-                told_to_follow_at=now if checked else view.told_to_follow_at,
+                told_to_follow_at=now if followed else view.told_to_follow_at,
             )
         case IntentFailed(intent=intent, reason=reason) if intent == view.busy:
             wait = view.settings.loop_wait / 2 if view.settings else 1.0

@@ -90,9 +90,9 @@ class Election:
     followed_timeline: int = 0
     """Timeline of that leader when we were told."""
 
-    was_primary: bool = False
-    """Whether our data may have a history of their own: they were a primary's, and
-    nobody has compared them since."""
+    was_primary: bool = True
+    """Whether our data may have a history of their own: for all we know they were a
+    primary's, and nobody has compared them with a leader's since."""
 
     stepping_down: bool = False
     """Whether PostgreSQL was told to stop at once, and has not stopped yet."""
