@@ -51,7 +51,7 @@ class PlainFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name
         line = super().formatMessage(record)
-        if record.name.startswith("regnal"):
+        if str(record.name).startswith("regnal"):
             for name, value in extra_fields(record).items():
                 line += f" {name}={value}"
         if not self._show_tracebacks:

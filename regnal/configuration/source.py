@@ -20,6 +20,7 @@ from regnal.configuration.layouts import modernise_dynamic
 from regnal.configuration.local import Local, LocalSource
 from regnal.configuration.masking import masked
 from regnal.configuration.merging import merge
+from regnal.configuration.pinning import pinned
 from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.reading import read_json
 from regnal.configuration.schema import DYNAMIC
@@ -89,8 +90,12 @@ class ConfigurationSource:
         return self._local.document
 
     def reload(self) -> Effective:
-        """Read the local files again; the environment is as it was at the start."""
+        """Read the local files again; the environment is as it was at the start,
+        and so is what needs a restart."""
+        assert self._local is not None, "load() comes first"
         local = self._local_source.read()
+        document, warnings = pinned(self._local.document, local.document)
+        local = replace(local, document=document, warnings=(*local.warnings, *warnings))
         effective = _effective(local, self._dynamic)
         self._local = local
         self.keep_copy()  # there may be a data directory by now

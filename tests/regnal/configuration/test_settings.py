@@ -453,3 +453,19 @@ def test_a_damaged_copy_is_passed_over(text: str, tmp_path: Path) -> None:
 def test_the_examples_load_without_a_warning(name: str) -> None:
     path = Path(__file__).parents[3] / "examples" / name
     assert ConfigurationSource(path, {}).load().warnings == ()
+
+
+def test_the_dynamic_configuration_of_the_contract_loads(tmp_path: Path) -> None:
+    """docs/contracts.md 13"""
+    dynamic = {
+        "ttl": 30,
+        "loop_wait": 10,
+        "retry_timeout": 10,
+        "synchronous_mode": True,
+        "postgresql": {"use_pg_rewind": True, "parameters": {"max_connections": 200}},
+        "slots": {"cdc": {"type": "logical", "database": "app", "plugin": "pgoutput"}},
+    }
+    effective = with_dynamic(dynamic, tmp_path)
+    assert effective.warnings == ()
+    assert effective.settings.is_synchronous
+    assert effective.settings.slots[0].name == "cdc"

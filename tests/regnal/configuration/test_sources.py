@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regnal.configuration.problems import ConfigurationError
-from regnal.configuration.source import ConfigurationSource
+from regnal.configuration.source import ConfigurationSource, Effective
 from tests.regnal.configuration.builders import MINIMAL, document, loaded, source
 
 
@@ -251,6 +252,43 @@ def test_reload_reads_files_again_and_the_environment_not(tmp_path: Path) -> Non
     assert effective.document["postgresql"]["bin_dir"] == "/usr/bin"
     assert effective.settings.ttl == 40
     assert effective.dynamic == '{"ttl": 40}'
+
+
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ({"name": "beta"}, "name"),
+        ({"scope": "other"}, "scope"),
+        ({"namespace": "x"}, "namespace"),
+        ({"postgresql": {"data_dir": "/other"}}, "postgresql.data_dir"),
+        ({"journal": {"dir": "/other"}}, "journal.dir"),
+        ({"thread_pool_size": 9}, "thread_pool_size"),
+        ({"consul": {}}, "etcd3"),
+        ({"consul": {}, "etcd3": None}, "etcd3"),
+    ],
+)
+def test_what_needs_a_restart_stays_until_then(
+    sections: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    """CFG-12, contract 6.1: and a warning says so."""
+    configuration = source(document(), directory=tmp_path)
+    before = configuration.load()
+    changed = document(**sections, tags={"clonefrom": True})
+    (tmp_path / "regnal.yml").write_text(json.dumps(changed))
+    after = configuration.reload()
+    assert after.settings.tags.clonefrom
+    assert after.settings == before.settings.model_copy(
+        update={"tags": after.settings.tags}
+    )
+    assert dcs_section(after) == dcs_section(before)
+    assert any(
+        line.startswith(f"{named} stays") and "restarted" in line
+        for line in after.warnings
+    )
+
+
+def dcs_section(effective: Effective) -> Any:
+    return {name: effective.document.get(name) for name in ("consul", "etcd3")}
 
 
 def test_what_cannot_be_used_on_reload_changes_nothing(tmp_path: Path) -> None:
