@@ -277,6 +277,9 @@ def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Electi
                 control=control,
                 was_primary=view.was_primary or phase == "primary",
                 stepping_down=view.stepping_down and not stopped,
+                # Whoever does not write may be given the lease again.
+                lease_refused=view.lease_refused
+                and not (stopped or phase == "standby"),
                 shutdown_lsn=None if phase == "primary" else view.shutdown_lsn,
             )
         case ShutdownCheckpointed(control=control) | PostgresStopped(control=control):

@@ -91,7 +91,7 @@ def hand_the_lease_over(view: Election, now: Instant) -> Conclusion | None:
 
 def withdraw_an_unanswered_hand_over(view: Election, now: Instant) -> Conclusion | None:
     """Whom we handed the key to did not take it: a failed switchover must not
-    leave the cluster without a leader."""
+    leave the cluster without a leader, and is not tried again by itself."""
     if view.handed_to is None or view.handed_at is None or view.asking:
         return None
     if view.settings is None or now - view.handed_at < HAND_OVER_DEADLINE:
@@ -104,6 +104,7 @@ def withdraw_an_unanswered_hand_over(view: Election, now: Instant) -> Conclusion
                 to=view.handed_to,
                 deadline=now + view.settings.retry_timeout,
             ),
+            clear_failover(view, now),
         ),
         facts={"handed_to": view.handed_to, "waited": now - view.handed_at},
     )

@@ -123,7 +123,7 @@ class SimulatedOperator:
         else:
             delay = self._world.scheduler.delay(*DURATIONS[type(command)])
         if isinstance(command, StartPostgres | RestartPostgres):
-            self._begin_start(command)
+            self._begin_start(command, delay)
         self._later(delay, lambda: self._finish(envelope))
 
     def _cancel(self) -> None:
@@ -146,7 +146,9 @@ class SimulatedOperator:
         self._member.say(self._daemon, "operator", outcome, envelope)
         self._observe(envelope)
 
-    def _begin_start(self, command: StartPostgres | RestartPostgres) -> None:
+    def _begin_start(
+        self, command: StartPostgres | RestartPostgres, delay: float
+    ) -> None:
         server = self._server
         server.running = server.starting = True
         server.role = command.role
@@ -155,6 +157,14 @@ class SimulatedOperator:
         server.was_standby = command.role == "standby"
         if isinstance(command, StartPostgres):
             server.follow(command.upstream)
+        pid = server.pid
+
+        def accept() -> None:
+            # PostgreSQL starts also if the daemon is gone by then.
+            if server.running and server.pid == pid:
+                server.starting = False
+
+        self._world.scheduler.after(delay, accept)
 
     def _do(self, command: Command) -> Message:
         server = self._server
