@@ -1,0 +1,132 @@
+"""How the `rest` actor learns from messages; nothing is decided here."""
+
+from dataclasses import replace
+
+from regnal.actors import own_member
+from regnal.actors.rest_state import Rest
+from regnal.messages.base import Instant, Message
+from regnal.messages.cluster import (
+    ClusterObserved,
+    KeyRefused,
+    KeyWritten,
+    StoreAnswered,
+    StoreUnreachable,
+)
+from regnal.messages.envelope import Envelope
+from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.lease import (
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+    LeaseRefused,
+    LeaseUnconfirmed,
+)
+from regnal.messages.probes import FailsafeAnswered
+from regnal.messages.settings import ConfigurationApplied
+from regnal.messages.timers import SetTimer
+
+ELECTION = "election"
+HEARTBEAT = "heartbeat"
+"""Election sets this timer whenever its heart beats: it thinks."""
+
+STORE_SAID = (
+    ClusterObserved,
+    StoreAnswered,
+    KeyWritten,
+    KeyRefused,
+    LeaderAcquired,
+    LeaderRenewed,
+    LeaderReleased,
+    LeaderHandedOver,
+    LeaseRefused,
+)
+"""Whatever the store answers, it has answered (P-REST-01)."""
+
+
+def learn(rest: Rest, envelope: Envelope[Message]) -> Rest:
+    """The state after `envelope`, before any rule looks at it."""
+    message = envelope.message
+    own = own_member.learn(rest.own, message)
+    if own is not rest.own:
+        rest = replace(rest, own=own)
+    if isinstance(message, STORE_SAID):
+        rest = replace(rest, dcs_last_seen=envelope.hlc.wall_us // 1_000_000)
+    rest = _learn_of_lease(rest, message, envelope.at)
+    match message:
+        case ClusterObserved(view=view):
+            return replace(rest, view=view, store_known=True, store_silent=False)
+        case StoreAnswered():
+            known = rest.view is not None
+            return replace(rest, store_known=known, store_silent=False)
+        case StoreUnreachable():
+            return replace(rest, store_silent=True)
+        case SetTimer(name=name) if is_heartbeat(envelope) and name == HEARTBEAT:
+            return replace(rest, heartbeat_at=envelope.at)
+        case WatchdogFailed():
+            settings = rest.settings
+            required = settings is not None and settings.watchdog_mode == "required"
+            return replace(rest, watchdog_failed=required)
+        case WatchdogActivated():
+            return replace(rest, watchdog_failed=False)
+        case ConfigurationApplied(settings=settings):
+            required = settings.watchdog_mode == "required"
+            return replace(
+                rest,
+                watchdog_failed=rest.watchdog_failed and required,
+                # A daemon that has just started is alive (P-REST-07).
+                heartbeat_at=rest.heartbeat_at or envelope.at,
+            )
+        case _:
+            return rest
+
+
+def is_heartbeat(envelope: Envelope[Message]) -> bool:
+    message = envelope.message
+    return (
+        isinstance(message, SetTimer)
+        and message.name == HEARTBEAT
+        and envelope.said_by == ELECTION
+    )
+
+
+def _learn_of_lease(rest: Rest, message: Message, now: Instant) -> Rest:
+    match message:
+        case (
+            LeaderAcquired(member=member, valid_until=until)
+            | LeaderRenewed(member=member, valid_until=until)
+        ):
+            ours = member == rest.member
+            # P-FSAFE-07: the store has spoken, and failsafe mode is over.
+            return replace(
+                rest,
+                lease_until=max(until, rest.lease_until) if ours else 0.0,
+                failsafe_active=False,
+            )
+        case LeaderReleased() | LeaderHandedOver() | LeaseRefused():
+            return replace(rest, lease_until=0.0)
+        case LeaseUnconfirmed(action=action) if action not in ("acquire", "renew"):
+            # We have let go of it, whether or not the store knows.
+            return replace(rest, lease_until=0.0)
+        case FailsafeAnswered(votes=votes, asked_at=asked_at):
+            return _learn_votes(
+                rest, all(vote.accepted for vote in votes), asked_at, now
+            )
+        case _:
+            return rest
+
+
+def _learn_votes(rest: Rest, agreed: bool, asked_at: Instant, now: Instant) -> Rest:
+    """P-FSAFE-01: all members together prolong a lease that has not ended."""
+    settings = rest.settings
+    if not agreed or settings is None or not settings.failsafe_mode:
+        return replace(rest, failsafe_active=False)
+    if not rest.leads(now):
+        return rest
+    until = asked_at + settings.ttl
+    return replace(
+        rest,
+        lease_until=max(rest.lease_until, until),
+        failsafe_active=True,
+        failsafe_until=until,
+    )
