@@ -19,6 +19,7 @@ from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.pid_file import find_postmaster
 from regnal.bridges.postgres.programs import find_binary
 from regnal.configuration.problems import Problem
+from regnal.configuration.schema import MIN_LOOP_WAIT, MIN_RETRY_TIMEOUT, MIN_TTL
 from regnal.configuration.tree import Document
 from regnal.runtime.options import Configured, dcs_options, journal_options
 from regnal.runtime.options import postgres_options as options_of
@@ -80,6 +81,7 @@ def problems_of_validation(
     problems = [
         *connect_problems(effective.document),
         *_tags(effective.document["tags"]),
+        *_minima(effective.document.get("bootstrap", {}).get("dcs", {})),
         *_programs(options),
         *_data_directory(options),
         *_foreign_data(options),
@@ -104,6 +106,23 @@ def _tags(tags: Mapping[str, Any]) -> Iterator[Problem]:
                 f"tags.{flag}",
                 f"is there beside tags.{number}",
                 "remove one of them",
+            )
+
+
+def _minima(dynamic: Mapping[str, Any]) -> Iterator[Problem]:
+    """Values that a daemon would raise; better they are right from the beginning."""
+    for name, minimum in (
+        ("ttl", MIN_TTL),
+        ("loop_wait", MIN_LOOP_WAIT),
+        ("retry_timeout", MIN_RETRY_TIMEOUT),
+        ("synchronous_node_count", 1),
+    ):
+        value = dynamic.get(name, minimum)
+        if value < minimum:
+            yield Problem(
+                f"bootstrap.dcs.{name}",
+                f"{value} is less than {minimum}",
+                f"write {minimum} or more",
             )
 
 

@@ -273,6 +273,18 @@ def test_validation_refuses_two_tags_for_one_thing(
     assert at_start(base, tmp_path) == []
 
 
+def test_validation_refuses_timers_below_their_minima(
+    base: dict[str, Any], tmp_path: Path
+) -> None:
+    """P-CFG-02; a daemon raises them (P-CFG-01)."""
+    low = {"ttl": 19, "loop_wait": 0, "retry_timeout": 2, "synchronous_node_count": 0}
+    effective = effective_of(base, tmp_path, bootstrap={"dcs": low})
+    problems = problems_of_validation(effective, with_ports=False)
+    named = [problem.path for problem in problems if problem.path != "etcd3"]
+    assert named == [f"bootstrap.dcs.{name}" for name in low]
+    assert at_start(base, tmp_path) == []
+
+
 def test_files_that_are_named_must_be_there(
     base: dict[str, Any], tmp_path: Path
 ) -> None:
