@@ -1,0 +1,1 @@
+"""The demonstration: a real cluster on this machine, a failover, a switchover."""

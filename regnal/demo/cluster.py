@@ -1,0 +1,308 @@
+"""The cluster of the demonstration: configuration, daemons, killing, waiting."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+import yaml
+
+from regnal.demo.binaries import NothingToRun, User
+
+SCOPE = "demo"
+SUPERUSER = "postgres"
+POLL = 0.05
+"""Seconds between two looks at what we wait for."""
+
+REST_TIMEOUT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member, and where it is."""
+
+    name: str
+    directory: Path
+    postgres_port: int
+    rest_port: int
+    raft_port: int
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "regnal.yml"
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / "journal"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "regnal.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the cluster shall be."""
+
+    directory: Path
+    programs: Path
+    user: User
+    synchronous: bool
+    ttl: int
+    loop_wait: int
+    retry_timeout: int
+
+
+class Cluster:
+    """Members on this machine; everything that is started here is ended here."""
+
+    def __init__(self, plan: Plan, count: int = 3) -> None:
+        self._plan = plan
+        self._password = secrets.token_hex(8)
+        ports = free_ports(3 * count)
+        self.members = tuple(
+            Member(
+                f"pg{i + 1}", plan.directory / f"pg{i + 1}", *ports[3 * i : 3 * i + 3]
+            )
+            for i in range(count)
+        )
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._http = urllib3.PoolManager(retries=False, timeout=REST_TIMEOUT)
+        for member in self.members:
+            member.directory.mkdir(parents=True)
+            member.configuration.write_text(
+                yaml.safe_dump(self._configuration(member), sort_keys=False)
+            )
+        plan.user.own(plan.directory)
+
+    def start(self, member: Member) -> None:
+        """Start the daemon of one member."""
+        with member.log.open("ab") as log:
+            self._daemons[member.name] = subprocess.Popen(
+                [sys.executable, "-m", "regnal", "run", str(member.configuration)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=member.directory,
+                env={**os.environ, "HOME": str(member.directory)},
+                user=self._plan.user.uid,
+                group=self._plan.user.gid,
+                extra_groups=None if self._plan.user.uid is None else [],
+                start_new_session=True,
+            )
+
+    def kill(self, member: Member) -> None:
+        """SIGKILL to the daemon and to all of its PostgreSQL, as if the host had
+        lost power."""
+        doomed = [self._daemons.pop(member.name).pid, *self._postgres(member)]
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End everything that we started: daemons politely, then whatever is left."""
+        for daemon in self._daemons.values():
+            daemon.terminate()
+        for member in self.members:
+            if member.name in self._daemons:
+                _end(self._daemons[member.name])
+        for member in self.members:
+            for pid in self._postgres(member):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def daemon_pids(self) -> list[int]:
+        return [daemon.pid for daemon in self._daemons.values()]
+
+    def leader(self) -> Member | None:
+        """The member whose own REST API says that it is the primary."""
+        for member in self.members:
+            if self._status(member, "primary") == 200:
+                return member
+        return None
+
+    def is_complete(self) -> bool:
+        """Whether there is a leader and everybody else streams from it."""
+        leader = self.leader()
+        if leader is None:
+            return False
+        document = self.get(leader, "cluster")
+        states = [m.get("state") for m in document.get("members", ())]
+        return len(states) == len(self.members) and sorted(states) == sorted(
+            ["running"] + ["streaming"] * (len(self.members) - 1)
+        )
+
+    def get(self, member: Member, path: str) -> dict[str, Any]:
+        """A JSON document of the member's REST API; {} if there is no answer."""
+        try:
+            answer = self._http.request("GET", self._url(member, path))
+            document = json.loads(answer.data)
+        except (urllib3.exceptions.HTTPError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def wait(self, what: str, seconds: float, is_so: Callable[[], bool]) -> None:
+        """Wait for a condition; NothingToRun with the reason if it does not come."""
+        event = threading.Event()
+        for _ in range(int(seconds / POLL)):
+            if is_so():
+                return
+            self._check_daemons()
+            event.wait(POLL)
+        raise NothingToRun(
+            f"waited {seconds:.0f} s in vain for {what}{self._last_words()}"
+        )
+
+    def connection_string(self) -> str:
+        """To whichever member is the primary, for any PostgreSQL client."""
+        hosts = ",".join("127.0.0.1" for _ in self.members)
+        ports = ",".join(str(member.postgres_port) for member in self.members)
+        return (
+            f"host={hosts} port={ports} user={SUPERUSER} password={self._password} "
+            "dbname=postgres target_session_attrs=read-write connect_timeout=2"
+        )
+
+    def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run regnalctl."""
+        return subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from regnal.cli.ctl import main; main()",
+                "-c",
+                str(self.members[0].configuration),
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def _check_daemons(self) -> None:
+        for name, daemon in self._daemons.items():
+            if daemon.poll() is not None:
+                raise NothingToRun(
+                    f"the daemon of {name} ended with status {daemon.returncode}"
+                    f"{self._last_words()}"
+                )
+
+    def _last_words(self) -> str:
+        lines = []
+        for member in self.members:
+            if member.log.exists():
+                text = member.log.read_text(errors="replace").splitlines()
+                lines += [f"  {member.name}: {line}" for line in text[-3:]]
+        return "\n" + "\n".join(lines) if lines else ""
+
+    def _status(self, member: Member, path: str) -> int:
+        try:
+            return self._http.request("GET", self._url(member, path)).status
+        except urllib3.exceptions.HTTPError:
+            return 0
+
+    def _url(self, member: Member, path: str) -> str:
+        return f"http://127.0.0.1:{member.rest_port}/{path}"
+
+    def _postgres(self, member: Member) -> Iterator[int]:
+        """The postmaster and its children."""
+        try:
+            pid = int((member.data / "postmaster.pid").read_text().split("\n")[0])
+            postmaster = psutil.Process(pid)
+            children = postmaster.children(recursive=True)
+        except (OSError, ValueError, psutil.Error):
+            return
+        yield pid
+        for child in children:
+            yield child.pid
+
+    def _configuration(self, member: Member) -> dict[str, Any]:
+        plan = self._plan
+        return {
+            "scope": SCOPE,
+            "name": member.name,
+            "restapi": {
+                "listen": f"127.0.0.1:{member.rest_port}",
+                "connect_address": f"127.0.0.1:{member.rest_port}",
+            },
+            "raft": {
+                "data_dir": str(member.directory / "raft"),
+                "self_addr": f"127.0.0.1:{member.raft_port}",
+                "partner_addrs": [
+                    f"127.0.0.1:{other.raft_port}"
+                    for other in self.members
+                    if other is not member
+                ],
+            },
+            "journal": {"dir": str(member.journal)},
+            "bootstrap": {
+                "dcs": {
+                    "ttl": plan.ttl,
+                    "loop_wait": plan.loop_wait,
+                    "retry_timeout": plan.retry_timeout,
+                    "synchronous_mode": plan.synchronous,
+                    "postgresql": {
+                        "use_pg_rewind": True,
+                        "parameters": {
+                            "max_connections": 40,
+                            "shared_buffers": "32MB",
+                        },
+                    },
+                },
+                "initdb": [{"encoding": "UTF8"}, "data-checksums"],
+                "pg_hba": [
+                    "host replication replicator 127.0.0.1/32 scram-sha-256",
+                    "host all all 127.0.0.1/32 scram-sha-256",
+                ],
+            },
+            "postgresql": {
+                "listen": f"127.0.0.1:{member.postgres_port}",
+                "connect_address": f"127.0.0.1:{member.postgres_port}",
+                "data_dir": str(member.data),
+                "bin_dir": str(plan.programs),
+                "pgpass": str(member.directory / "pgpass"),
+                "authentication": {
+                    "superuser": {"username": SUPERUSER, "password": self._password},
+                    "replication": {
+                        "username": "replicator",
+                        "password": self._password,
+                    },
+                    "rewind": {"username": "rewinder", "password": self._password},
+                },
+                "parameters": {"unix_socket_directories": str(member.directory)},
+            },
+        }
+
+
+STOP_PATIENCE = 20.0
+"""Seconds that a daemon has to stop its PostgreSQL and itself."""
+
+
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    try:
+        daemon.wait(timeout=STOP_PATIENCE)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody uses just now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
