@@ -48,7 +48,9 @@ COMMANDS = {
     "restart": _command("ctl_restart", "restart", "Restart cluster member"),
     "resume": _command("ctl_pause", "resume", "Resume auto failover"),
     "scaffold": _command(
-        "ctl_remove", "scaffold", "Create a structure for the cluster in DCS"
+        "ctl_scaffold",
+        "scaffold",
+        "Create the keys of a cluster with an external primary",
     ),
     "show-config": _command("ctl_config", "show_config", "Show cluster configuration"),
     "switchover": _command("ctl_switchover", "switchover", "Switchover to a replica"),

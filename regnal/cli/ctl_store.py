@@ -11,11 +11,12 @@ from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.contract import (
     FailoverDraft,
     KeyAnswer,
+    LeaseAnswer,
     StoreDenied,
     StoreMisconfigured,
     StoreUnavailable,
 )
-from regnal.messages.base import Instant, JsonText, Seconds
+from regnal.messages.base import Instant, JsonText, MemberName, Seconds
 from regnal.messages.cluster import ClusterView, Revision
 from regnal.runtime.options import StoreOptions
 
@@ -42,6 +43,16 @@ class ClusterStore(Protocol):
     ) -> KeyAnswer: ...
 
     def delete_cluster(self, deadline: Instant) -> None: ...
+
+    def take_initialize(self, value: str, deadline: Instant) -> KeyAnswer: ...
+
+    def touch_member(
+        self, member: MemberName, document: JsonText, ttl: Seconds, deadline: Instant
+    ) -> KeyAnswer: ...
+
+    def acquire_leader(
+        self, member: MemberName, ttl: Seconds, deadline: Instant
+    ) -> LeaseAnswer: ...
 
 
 StoreOpener = Callable[[StoreOptions], ClusterStore]
@@ -72,6 +83,19 @@ class StoreOfCluster:
         return self._call(
             lambda store, end: store.write_failover(draft, if_revision, end)
         ).written
+
+    def take_initialize(self, system_identifier: str) -> bool:
+        """False: there is one already."""
+        return self._call(
+            lambda store, end: store.take_initialize(system_identifier, end)
+        ).written
+
+    def take_leader(self, name: MemberName, document: JsonText, ttl: Seconds) -> bool:
+        """Publish the member and make it the leader; False: somebody else is."""
+        self._call(lambda store, end: store.touch_member(name, document, ttl, end))
+        return self._call(
+            lambda store, end: store.acquire_leader(name, ttl, end)
+        ).granted
 
     def delete_cluster(self) -> None:
         self._call(lambda store, end: store.delete_cluster(end))

@@ -27,11 +27,15 @@ COMMANDS = {
     "validate-config": _command(
         "validate", "validate_config", "Check a configuration, change nothing"
     ),
+    "generate-sample-config": _command(
+        "sample", "generate_sample_config", "Write a configuration to begin with"
+    ),
 }
 
 RUN = "run"
-VALIDATE = "validate-config"
-_SPELLED_AS_OPTIONS = {f"--{VALIDATE}": VALIDATE}
+_SPELLED_AS_OPTIONS = ("validate-config", "generate-sample-config")
+"""Patroni has them as options: `--validate-config FILE`."""
+
 _ANSWERED_HERE = ("--help", "-h", "--version")
 
 
@@ -60,9 +64,9 @@ def as_commands(arguments: Sequence[str]) -> list[str]:
     """
     if not arguments:
         return [RUN]
-    for option, command in _SPELLED_AS_OPTIONS.items():
-        if option in arguments:
-            rest = [one for one in arguments if one != option]
+    for command in _SPELLED_AS_OPTIONS:
+        if f"--{command}" in arguments:
+            rest = [one for one in arguments if one != f"--{command}"]
             return [command, *rest]
     first = arguments[0]
     if first in COMMANDS or first in _ANSWERED_HERE:

@@ -4,8 +4,13 @@ import threading
 from collections.abc import Callable, Mapping
 
 from regnal.bridges.dcs import keys
-from regnal.bridges.dcs.contract import FailoverDraft, KeyAnswer, StoreUnavailable
-from regnal.messages.base import Instant, JsonText
+from regnal.bridges.dcs.contract import (
+    FailoverDraft,
+    KeyAnswer,
+    LeaseAnswer,
+    StoreUnavailable,
+)
+from regnal.messages.base import Instant, JsonText, MemberName, Seconds
 from regnal.messages.cluster import ClusterView, Revision
 
 
@@ -17,6 +22,9 @@ class MemoryStore:
         self._revision = 0
         self._keys: dict[str, keys.StoredKey] = {}
         self.broken: StoreUnavailable | None = None
+        self.leader_broken: StoreUnavailable | None = None
+        """Raised only when the leader key is asked for."""
+
         self.meanwhile: Callable[[], None] | None = None
         """What somebody else does after the next read."""
 
@@ -45,9 +53,9 @@ class MemoryStore:
         self.reads += 1
         with self._lock:
             view = keys.cluster_view(dict(self._keys))
-        if self.meanwhile is not None:
-            self.meanwhile()
-            self.meanwhile = None
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
         return view
 
     def write_config(
@@ -60,9 +68,33 @@ class MemoryStore:
     ) -> KeyAnswer:
         return self._write(keys.FAILOVER, keys.failover_document(draft), if_revision)
 
+    def take_initialize(self, value: str, deadline: Instant) -> KeyAnswer:
+        return self._create(keys.INITIALIZE, value)
+
+    def touch_member(
+        self, member: MemberName, document: JsonText, ttl: Seconds, deadline: Instant
+    ) -> KeyAnswer:
+        return self._write(keys.member_path(member), document, None)
+
+    def acquire_leader(
+        self, member: MemberName, ttl: Seconds, deadline: Instant
+    ) -> LeaseAnswer:
+        if self.leader_broken is not None:
+            raise self.leader_broken
+        self._create(keys.LEADER, member)
+        holder = self.value(keys.LEADER)
+        return LeaseAnswer(holder == member, holder, 0.0)
+
     def delete_cluster(self, deadline: Instant) -> None:
         self._answer()
         self.delete("")
+
+    def _create(self, key: str, value: str) -> KeyAnswer:
+        self._answer()
+        if self.value(key) is not None:
+            return KeyAnswer(False)
+        self.put(key, value)
+        return KeyAnswer(True)
 
     def _write(self, key: str, value: str, if_revision: Revision | None) -> KeyAnswer:
         self._answer()
