@@ -64,6 +64,9 @@ SENTENCES = {
     "START_FAILED": "PostgreSQL ended while starting (exit status {status}, signal "
     "{signal}); its log says why",
     "STOP_TIMEOUT": "PostgreSQL did not stop within {seconds:.0f} s",
+    "REWIND_BROKE_DIRECTORY": "pg_rewind did not come to its end, so {directory} is "
+    "of no use; reinitialise this member",
+    "BACKUP_LABEL": "the data are those of a backup that was never started",
     "CHILDREN_LEFT": "children of the former postmaster do not end",
     "RELOAD_TIMEOUT": "PostgreSQL did not read its files anew within {seconds:.0f} s",
     "INTERNAL_ERROR": "an error nobody foresaw, see the log: {error}",
@@ -79,6 +82,7 @@ SENTENCES = {
     "DATA_DIRECTORY_IN_USE": "PostgreSQL with pid {pid} runs in {directory}",
     "VERSION_UNKNOWN": "the version of PostgreSQL in {directory} is not known",
     "OPTION_INVALID": "{option} {error}",
+    "ACCOUNT_FAILED": "the account {name} could not be created: {error}",
     "METHOD_FAILED": "{method} could not create a replica: {error}",
     "NO_METHOD": "no replica creation method can be used without a source",
     "SYSTEM_IDENTIFIER_MISMATCH": "the data directory belongs to cluster {local}, "

@@ -22,6 +22,7 @@ from regnal.bridges.postgres.postmaster import (
     wait_until_ready,
 )
 from regnal.bridges.postgres.programs import run_program
+from regnal.bridges.postgres.rewind_mark import refuse_if_marked
 from regnal.bridges.postgres.server import Role
 from regnal.messages.base import Seconds
 from regnal.messages.postgres import (
@@ -88,6 +89,7 @@ def restart(operation: Operation, command: RestartPostgres) -> PostgresStarted:
 
 def _launch(operation: Operation, command: StartPostgres) -> Postmaster:
     server = operation.server
+    refuse_if_marked(operation.options)
     if not end_orphans(operation.options.data_dir):
         raise OperationError(because("CHILDREN_LEFT"))
     arguments = write_configuration(server, command.role, command.upstream)

@@ -28,6 +28,7 @@ from regnal.bridges.postgres.exit_watcher import ExitWatcher
 from regnal.bridges.postgres.monitor_query import Answer, read_answer, status_query
 from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.postmaster import Postmaster
+from regnal.bridges.postgres.rewind_mark import is_marked
 from regnal.bridges.postgres.server import Server
 from regnal.messages.base import Command, Seconds, Timeline
 from regnal.messages.envelope import Envelope
@@ -269,6 +270,8 @@ class Monitor:
     def _status_without_postmaster(self) -> PostgresStatus:
         options = self._server.options
         state = data_directory.examine(options)
+        if state == "valid" and is_marked(options):
+            state = "invalid"  # a rewind ended half-way
         control = read_control_data(options) if state == "valid" else None
         return PostgresStatus(
             process="absent",

@@ -3,22 +3,32 @@
 import shlex
 import time
 
+from regnal.bridges.postgres import data_directory
+from regnal.bridges.postgres.crash_recovery import recover_crashed, refuse_if_running
+from regnal.bridges.postgres.divergence import check_divergence
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.following import follow, reload
 from regnal.bridges.postgres.lifecycle import restart, start, stop
 from regnal.bridges.postgres.operation import Operation
 from regnal.bridges.postgres.programs import run_program
 from regnal.bridges.postgres.promotion import promote
+from regnal.bridges.postgres.rewind import rewind
+from regnal.bridges.postgres.rewind_mark import remove_mark
 from regnal.messages.base import Outcome
 from regnal.messages.postgres import (
+    CheckDivergence,
     CheckpointDone,
     CheckpointPostgres,
+    DataDirectoryRemoved,
     FollowUpstream,
     OperatorCommand,
     PrePromoteEnded,
     PromotePostgres,
+    RecoverCrashed,
     ReloadPostgres,
+    RemoveDataDirectory,
     RestartPostgres,
+    RewindPostgres,
     RunPrePromote,
     StartPostgres,
     StopPostgres,
@@ -45,6 +55,14 @@ def perform(command: OperatorCommand, operation: Operation) -> Outcome:
             return checkpoint(operation, command)
         case RunPrePromote():
             return run_pre_promote(operation)
+        case CheckDivergence():
+            return check_divergence(operation, command)
+        case RecoverCrashed():
+            return recover_crashed(operation, command)
+        case RewindPostgres():
+            return rewind(operation, command)
+        case RemoveDataDirectory():
+            return remove_data_directory(operation, command)
         case _:
             raise OperationError(because("NOT_READY", what=command.kind))
 
@@ -60,6 +78,20 @@ def checkpoint(operation: Operation, command: CheckpointPostgres) -> CheckpointD
         cancel=operation.cancel,
     )
     return CheckpointDone(timeline=rows[0][0], took=took)
+
+
+def remove_data_directory(
+    operation: Operation, command: RemoveDataDirectory
+) -> DataDirectoryRemoved:
+    """Raises OperationError."""
+    options = operation.options
+    refuse_if_running(operation)
+    if command.move_aside:
+        data_directory.move_aside(options)
+    else:
+        data_directory.remove(options)
+    remove_mark(options)
+    return DataDirectoryRemoved()
 
 
 def run_pre_promote(operation: Operation) -> PrePromoteEnded:
