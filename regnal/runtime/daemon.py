@@ -20,6 +20,7 @@ from regnal.actors.shell import Shell
 from regnal.bridges.contract import Bridge
 from regnal.bridges.dcs.bridge import DcsBridge
 from regnal.bridges.dcs.open import open_store
+from regnal.bridges.guard.bridge import GuardBridge
 from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.postgres.bridge import PostgresBridge
 from regnal.configuration.source import ConfigurationSource, Effective
@@ -45,6 +46,9 @@ from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.timers import Timers
 
 logger = logging.getLogger(__name__)
+
+GUARD_RECORD = "guard.jsonl"
+"""The guard's own small journal, in the journal's directory."""
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a busy thread lets another one run; Python's default of 5 ms
@@ -81,6 +85,12 @@ class Daemon:
             self._http,
             self._postgres,
             self._dcs,
+            GuardBridge(
+                postgres_options(effective).data_dir,
+                journal_options(effective).directory / GUARD_RECORD,
+                self._bus.voice("guard"),
+                boot_clock,
+            ),
             ConfigurationBridge(
                 source,
                 effective,

@@ -1,0 +1,1 @@
+"""The guard: the process that fences PostgreSQL when the lease ends."""
