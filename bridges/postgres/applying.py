@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from regnal.bridges.postgres import config_files
 from regnal.bridges.postgres.binary_version import major_version
+from regnal.bridges.postgres.conf_syntax import parse_assignments
 from regnal.bridges.postgres.connection_string import InvalidConnectionString, parse
 from regnal.bridges.postgres.connections import Session, SessionFailed, StatementFailed
 from regnal.bridges.postgres.control_data import read_fields
@@ -43,12 +44,11 @@ def write_configuration(
             control=read_fields(options),
             synchronous_standby_names=_synchronous_standby_names(server),
         )
-        pairs = (argument.removeprefix("--").partition("=") for argument in arguments)
-        by_name = MappingProxyType({name: value for name, _, value in pairs})
+        wanted = MappingProxyType(_wanted_values(server, arguments))
 
         def change(intent: Intent) -> Intent:
             return dataclasses.replace(
-                intent, role=role, upstream=upstream, arguments=by_name
+                intent, role=role, upstream=upstream, arguments=wanted
             )
 
         server.intend(change)
@@ -105,6 +105,15 @@ def wake_startup_process(session: Session) -> None:
     for (pid,) in rows:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGHUP)
+
+
+def _wanted_values(server: Server, arguments: tuple[str, ...]) -> dict[str, str]:
+    """What the arguments are to be: those of the file, since a standby may have to
+    start with more than is configured (REPL-30)."""
+    text = config_files.main_file(server.options).read_text()
+    configured = parse_assignments(text)
+    pairs = (argument.removeprefix("--").partition("=") for argument in arguments)
+    return {name: configured.get(name, value) for name, _, value in pairs}
 
 
 def _synchronous_standby_names(server: Server) -> str | None:

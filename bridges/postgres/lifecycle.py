@@ -18,7 +18,6 @@ from regnal.bridges.postgres.postmaster import (
     STOP_SIGNALS,
     Postmaster,
     end_orphans,
-    launch,
     wait_until_ready,
 )
 from regnal.bridges.postgres.programs import run_program
@@ -94,7 +93,7 @@ def _launch(operation: Operation, command: StartPostgres) -> Postmaster:
         raise OperationError(because("CHILDREN_LEFT"))
     arguments = write_configuration(server, command.role, command.upstream)
     server.receiver_end_expected = False
-    return server.took(launch(operation.options, arguments))
+    return server.launch(arguments)
 
 
 def _actual_role(operation: Operation, wanted: Role) -> Role:

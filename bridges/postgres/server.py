@@ -13,7 +13,7 @@ from typing import Literal
 from regnal.bridges.postgres.connections import Session, connect, libpq_version
 from regnal.bridges.postgres.conninfo import connect_parameters
 from regnal.bridges.postgres.options import PostgresOptions
-from regnal.bridges.postgres.postmaster import Postmaster, adopt
+from regnal.bridges.postgres.postmaster import Postmaster, adopt, launch
 from regnal.bridges.postgres.programs import CancelToken
 from regnal.messages.base import Seconds
 from regnal.messages.postgres import Upstream
@@ -56,6 +56,7 @@ class Server:
     def __init__(self, options: PostgresOptions) -> None:
         self._lock = threading.Lock()
         self._options = options
+        self._finding = threading.Lock()
         self._postmaster: Postmaster | None = None
         self._intent = Intent()
         self.writing = threading.Lock()
@@ -65,7 +66,8 @@ class Server:
         """Whether the operator is doing what ends the WAL receiver."""
 
         self.on_postmaster: Callable[[Postmaster], None] = lambda _: None
-        """Told of each postmaster that is new to us, in the thread that found it."""
+        """Told of each postmaster that is new to us, in the thread that found it;
+        it must not wait."""
 
     @property
     def options(self) -> PostgresOptions:
@@ -89,19 +91,26 @@ class Server:
 
     def postmaster(self) -> Postmaster | None:
         """The one that runs now, found anew if somebody else started it."""
-        with self._lock:
+        with self._finding:
             known = self._postmaster
-        if known is not None and known.is_running:
-            return known
-        found = adopt(self.options.data_dir)
-        return None if found is None else self.took(found)
+            if known is not None and known.is_running:
+                return known
+            found = adopt(self.options.data_dir)
+            return None if found is None else self._remember(found)
 
-    def took(self, postmaster: Postmaster) -> Postmaster:
-        """Remember this postmaster; returns ours, if it was known already."""
-        with self._lock:
-            if self._postmaster is not None and self._postmaster == postmaster:
-                return self._postmaster
-            self._postmaster = postmaster
+    def launch(self, arguments: tuple[str, ...]) -> Postmaster:
+        """Start one.  Raises OperationError.
+
+        Nobody else may find it first, by its pid file: who starts it is its parent,
+        and alone learns how it ends.
+        """
+        with self._finding:
+            return self._remember(launch(self.options, arguments))
+
+    def _remember(self, postmaster: Postmaster) -> Postmaster:
+        if postmaster == self._postmaster:
+            return self._postmaster  # it has ended, and its pid file is still there
+        self._postmaster = postmaster
         self.on_postmaster(postmaster)
         return postmaster
 

@@ -1,6 +1,7 @@
 """Real PostgreSQL servers for tests: options, data directories, connections."""
 
 import dataclasses
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -10,7 +11,9 @@ import psycopg2
 
 from regnal.bridges.postgres.options import Credentials, PostgresOptions
 
-BIN_DIR = Path("/usr/lib/postgresql/15/bin")
+BIN_DIR = Path(os.environ.get("POSTGRES_BIN_DIR", "/usr/lib/postgresql/15/bin"))
+"""Set the variable to run the same tests against another version."""
+
 SUPERUSER = Credentials("postgres", "secret-of-superuser")
 REPLICATION = Credentials("replicator", "secret-of-replicator")
 REWIND = Credentials("rewinder", "secret-of-rewinder")
