@@ -110,7 +110,7 @@ def _is_beat(rest: Rest, envelope: Envelope[Message]) -> bool:
     others when election thinks."""
     if rest.leads(envelope.at):
         return isinstance(envelope.message, LeaderRenewed | LeaseUnconfirmed)
-    return is_heartbeat(envelope)
+    return is_heartbeat(envelope.message)
 
 
 def decide(rest: Rest, envelope: Envelope[Message]) -> Decided:

@@ -26,7 +26,6 @@ from regnal.messages.probes import FailsafeAnswered
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import SetTimer
 
-ELECTION = "election"
 HEARTBEAT = "heartbeat"
 """Election sets this timer whenever its heart beats: it thinks."""
 
@@ -61,7 +60,7 @@ def learn(rest: Rest, envelope: Envelope[Message]) -> Rest:
             return replace(rest, store_known=known, store_silent=False)
         case StoreUnreachable():
             return replace(rest, store_silent=True)
-        case SetTimer(name=name) if is_heartbeat(envelope) and name == HEARTBEAT:
+        case SetTimer() if is_heartbeat(message):
             return replace(rest, heartbeat_at=envelope.at)
         case WatchdogFailed():
             settings = rest.settings
@@ -81,13 +80,8 @@ def learn(rest: Rest, envelope: Envelope[Message]) -> Rest:
             return rest
 
 
-def is_heartbeat(envelope: Envelope[Message]) -> bool:
-    message = envelope.message
-    return (
-        isinstance(message, SetTimer)
-        and message.name == HEARTBEAT
-        and envelope.said_by == ELECTION
-    )
+def is_heartbeat(message: Message) -> bool:
+    return isinstance(message, SetTimer) and message.name == HEARTBEAT
 
 
 def _learn_of_lease(rest: Rest, message: Message, now: Instant) -> Rest:
