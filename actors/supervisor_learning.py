@@ -153,7 +153,7 @@ def _learn_failure(
         return supervisor
     noted = replace(
         supervisor,
-        failure=failed.reason,
+        failure=supervisor.failure or failed.reason,
         state=FAILED_STATES.get(command, supervisor.state),
     )
     match command:

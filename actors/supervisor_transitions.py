@@ -202,11 +202,18 @@ _RUNNING: tuple[Phase, ...] = ("primary", "standby")
 TRANSITIONS: tuple[Transition, ...] = (
     # A new cluster.
     Transition(
+        ("stopped",),
+        BootstrapCluster,
+        "removing",
+        when=when.has_failed,
+        say=move_aside,
+    ),
+    Transition(
         ("absent",), BootstrapCluster, "absent", when=when.has_failed, failed=True
     ),
     Transition(_STOPPED, BootstrapCluster, "bootstrapping", say=initialise),
     Transition(("bootstrapping",), DatabaseInitialised, "primary", done=True),
-    Transition(("bootstrapping",), OperationFailed, "removing", say=move_aside),
+    Transition(("bootstrapping",), OperationFailed, "stopping", say=stop_immediately),
     # A new member.
     Transition(("absent",), CloneMember, "absent", when=when.has_failed, failed=True),
     Transition(("absent",), CloneMember, "cloning", say=clone),

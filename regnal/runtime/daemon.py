@@ -121,7 +121,7 @@ class Daemon:
 
     def _start_actors(self) -> None:
         for decider in DECIDERS:
-            shell = Shell.start(decider, self._settings.name, self._bus)
+            shell: Any = Shell.start(decider, self._settings.name, self._bus)
             self._bus.connect(decider.name, decider.hears, shell)
             self._shells.append(shell)
 
