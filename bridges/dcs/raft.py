@@ -145,9 +145,11 @@ class RaftStore:
         change = self._set(keys.INITIALIZE, value)
         reply = self._transact([(path, "absent", None)], [change], deadline)
         entry = reply.facts[path]
-        # The owner tells our own earlier attempt from somebody else's.
-        ours = entry is not None and (entry[0], entry[2]) == (value, self._owner)
-        return KeyAnswer(reply.held or ours, entry and entry[1])
+        if entry is None or entry[0] != value:
+            return KeyAnswer(False, entry and entry[1])
+        # The owner tells our own earlier attempt from somebody else's bootstrap.
+        is_ours = reply.held or entry[2] == self._owner
+        return KeyAnswer(is_ours or value != "", entry[1])
 
     def confirm_initialize(self, value: str, deadline: Instant) -> KeyAnswer:
         return self._put(

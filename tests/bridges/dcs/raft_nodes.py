@@ -1,6 +1,5 @@
 """Three Raft nodes in this process, for tests."""
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.raft_node import RaftNode
 from regnal.bridges.dcs.raft_settings import RaftSettings, RaftTimings
+from tests.servers.ports import free_port
 
 QUICK = RaftTimings(
     min_timeout=0.35,
@@ -29,12 +29,6 @@ class SharedNode(RaftNode):
         super().close()
 
 
-def free_address() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
-
-
 def settings_of(
     folder: Path,
     address: str,
@@ -52,12 +46,12 @@ def settings_of(
     )
 
 
-def start_nodes(folder: Path, password: str | None = None) -> tuple[SharedNode, ...]:
-    addresses = tuple(free_address() for _ in range(3))
-    nodes = tuple(
+def start_nodes(folder: Path, password: str | None = None) -> list[SharedNode]:
+    addresses = tuple(f"127.0.0.1:{free_port()}" for _ in range(3))
+    nodes = [
         SharedNode(settings_of(folder, address, addresses, password), boottime)
         for address in addresses
-    )
+    ]
     for node in nodes:
         node.start()
     wait_until(lambda: all(node.in_contact for node in nodes), "all nodes in contact")
