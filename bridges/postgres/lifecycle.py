@@ -17,6 +17,7 @@ from regnal.bridges.postgres.postmaster import (
     LAST_STEP,
     STOP_SIGNALS,
     Postmaster,
+    describe_exit,
     end_orphans,
     wait_until_ready,
 )
@@ -40,19 +41,15 @@ logger = logging.getLogger(__name__)
 
 def start(operation: Operation, command: StartPostgres) -> PostgresStarted:
     """One that runs already is not started again; its role is told as it is."""
-    postmaster = operation.server.postmaster()
-    if postmaster is not None:
+    running = operation.server.postmaster()
+    if running is not None:
         try:
-            wait_until_ready(postmaster, operation.cancel, command.timeout)
+            return _wait_for_start(operation, running, command)
         except OperationError:
-            if postmaster.is_running:
+            if running.is_running:
                 raise
-            postmaster = None  # it was about to end when we looked
-    if postmaster is None:
-        postmaster = _launch(operation, command)
-        wait_until_ready(postmaster, operation.cancel, command.timeout)
-    role = _actual_role(operation, command.role)
-    return PostgresStarted(role=role, postmaster_pid=postmaster.pid)
+            # It was about to end when we looked.
+    return _wait_for_start(operation, _launch(operation, command), command)
 
 
 def stop(operation: Operation, command: StopPostgres) -> PostgresStopped:
@@ -84,6 +81,17 @@ def restart(operation: Operation, command: RestartPostgres) -> PostgresStarted:
         operation,
         StartPostgres(role=command.role, upstream=command.upstream, timeout=left),
     )
+
+
+def _wait_for_start(
+    operation: Operation, postmaster: Postmaster, command: StartPostgres
+) -> PostgresStarted:
+    wait_until_ready(postmaster, operation.cancel, command.timeout)
+    role = _actual_role(operation, command.role)
+    if not postmaster.is_running:
+        reason = because("START_FAILED", **describe_exit(postmaster.exit_status()))
+        raise OperationError(reason)
+    return PostgresStarted(role=role, postmaster_pid=postmaster.pid)
 
 
 def _launch(operation: Operation, command: StartPostgres) -> Postmaster:

@@ -122,7 +122,7 @@ def test_a_slot_of_another_kind_is_in_the_way(primary: Driven) -> None:
             name="pg2",
             slot_type="logical",
             database="postgres",
-            plugin="test_decoding",
+            plugin="pgoutput",
         ),
         SlotRefused,
     )
@@ -158,7 +158,7 @@ def test_a_logical_slot_lives_in_its_database(new_member: NewMember) -> None:
 
     member.do(
         CreateSlot(
-            name="feed", slot_type="logical", database="other", plugin="test_decoding"
+            name="feed", slot_type="logical", database="other", plugin="pgoutput"
         ),
         SlotChanged,
     )
@@ -167,7 +167,7 @@ def test_a_logical_slot_lives_in_its_database(new_member: NewMember) -> None:
     assert (slot.type, slot.database, slot.plugin) == (
         "logical",
         "other",
-        "test_decoding",
+        "pgoutput",
     )
     assert not slot.has_xmin
     position = member.observe().write_lsn
@@ -189,7 +189,7 @@ def test_a_logical_slot_that_waits_holds_up_nobody(new_member: NewMember) -> Non
             name="feed",
             slot_type="logical",
             database="postgres",
-            plugin="test_decoding",
+            plugin="pgoutput",
         )
     )
 
