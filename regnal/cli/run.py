@@ -1,5 +1,6 @@
 """`regnal run`: the daemon."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.source import ConfigurationSource
 from regnal.journal.places import JournalUnusable
 from regnal.runtime import service_manager
-from regnal.runtime.daemon import Daemon
-from regnal.runtime.preflight import problems_at_start
+from regnal.runtime.daemon import Daemon, NameTaken
+from regnal.runtime.preflight import problems_at_start, remarks_at_start
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -42,6 +45,7 @@ def run_command(config: Path | None) -> None:
         JournalUnusable,
         UnusableOptions,
         StoreMisconfigured,
+        NameTaken,
     ) as error:
         click.echo(f"regnal: {error}", err=True)
     finally:
@@ -58,4 +62,6 @@ def _run(
     if problems:
         raise ConfigurationError(*problems)
     logs.configure(log_options(effective.document))
-    return Daemon(source, effective, notice).run()
+    for remark in remarks_at_start(effective):
+        logger.warning("%s", remark)
+    return Daemon(source, effective, logs, notice).run()

@@ -97,7 +97,8 @@ class ConfigurationBridge:
         self, effective: Effective, cause: Envelope[Message] | None, *, forced: bool
     ) -> None:
         for warning in effective.warnings:
-            logger.warning("%s", warning)
+            if warning not in self._effective.warnings or cause is None:
+                logger.warning("%s", warning)
         options = postgres_options(effective)
         changed = self._postgres is not None and options != self._postgres
         self._postgres = options

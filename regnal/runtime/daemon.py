@@ -13,16 +13,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
 from regnal.actors.cast import DECIDERS
 from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
 from regnal.actors.shell import Shell
 from regnal.bridges.contract import Bridge
 from regnal.bridges.dcs.bridge import DcsBridge
+from regnal.bridges.dcs.contract import Store, StoreUnavailable
 from regnal.bridges.dcs.open import open_store
 from regnal.bridges.guard.bridge import GuardBridge
 from regnal.bridges.http.bridge import HttpBridge
+from regnal.bridges.http.prober import is_alive
 from regnal.bridges.postgres.bridge import PostgresBridge
+from regnal.configuration.logs import LogSystem, log_options
 from regnal.configuration.source import ConfigurationSource, Effective
 from regnal.journal.ledger import Identity
 from regnal.journal.serving import JournalLines
@@ -50,9 +52,16 @@ logger = logging.getLogger(__name__)
 GUARD_RECORD = "guard.jsonl"
 """The guard's own small journal, in the journal's directory."""
 
+FIRST_LOOK = 3.0
+"""Seconds that the start waits for the store, to see whether our name is free."""
+
 SWITCH_INTERVAL = 0.001
 """Seconds after which a busy thread lets another one run; Python's default of 5 ms
 would add up over the threads that a failover passes through."""
+
+
+class NameTaken(Exception):
+    """Another daemon of our name is alive; the text says where."""
 
 
 class Daemon:
@@ -62,6 +71,7 @@ class Daemon:
         self,
         source: ConfigurationSource,
         effective: Effective,
+        logs: LogSystem,
         service_manager: ServiceManager,
     ) -> None:
         """Opens the journal and makes all parts; starts nothing yet.
@@ -70,15 +80,21 @@ class Daemon:
         line for the operator.
         """
         self._service_manager = service_manager
+        self._logs = logs
+        self._arena_max = os.environ.get("PG_MALLOC_ARENA_MAX")
+        self._client = ctl_options(effective)
         self._settings = effective.settings
         self._journal = open_journal(effective)
         self._bus = Bus(self._journal, self._journal.stamper)
         self._process = ProcessBridge(self._bus.voice("process"))
         self._postgres = PostgresBridge(
-            postgres_options(effective), self._bus.voice("postgres"), boot_clock
+            postgres_options(effective, self._arena_max),
+            self._bus.voice("postgres"),
+            boot_clock,
         )
         self._http = self._make_http(effective)
-        self._dcs = self._make_dcs(effective)
+        self._store = self._open_store(effective)
+        self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
             Timers(self._bus.voice("timers"), boot_clock),
             self._process,
@@ -101,7 +117,11 @@ class Daemon:
         self._shells: list[Any] = []
 
     def run(self) -> int:
-        """Run until the end; returns the exit status."""
+        """Run until the end; returns the exit status.
+
+        Raises NameTaken before anything is started.
+        """
+        self._refuse_a_second_of_our_name()
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._bus.listen(Narrator(self._settings.name))
         self._bus.escalate = self._demote_for_a_broken_actor
@@ -118,6 +138,21 @@ class Daemon:
             logger.critical("%s", end.message)
         self._stop()
         return end.status
+
+    def _refuse_a_second_of_our_name(self) -> None:
+        """P-ELEC-14.  A store that does not answer yet is waited for by the actors,
+        not here: PostgreSQL must be looked after meanwhile."""
+        try:
+            view = self._store.read(boot_clock() + FIRST_LOOK)
+        except StoreUnavailable:
+            return
+        own = view.member(self._settings.name)
+        if own is not None and own.api_url and is_alive(own.api_url, self._client):
+            raise NameTaken(
+                f"name: a member {own.name!r} of the cluster {self._settings.scope!r} "
+                f"runs already and answers at {own.api_url}; give each member a name "
+                "of its own"
+            )
 
     def _start_actors(self) -> None:
         for decider in DECIDERS:
@@ -149,7 +184,8 @@ class Daemon:
         self._journal.close()
 
     def _reconfigure(self, effective: Effective) -> None:
-        self._postgres.reconfigure(postgres_options(effective))
+        self._logs.configure(log_options(effective.document))
+        self._postgres.reconfigure(postgres_options(effective, self._arena_max))
         self._http.reconfigure(rest_options(effective), ctl_options(effective))
 
     def _demote_for_a_broken_actor(self, actor: str) -> None:
@@ -184,9 +220,9 @@ class Daemon:
             ),
         )
 
-    def _make_dcs(self, effective: Effective) -> DcsBridge:
+    def _open_store(self, effective: Effective) -> Store:
         where = dcs_options(effective)
-        store = open_store(
+        return open_store(
             where.section,
             where.options,
             namespace=where.namespace,
@@ -194,7 +230,6 @@ class Daemon:
             member=self._settings.name,
             ttl=self._settings.ttl,
         )
-        return DcsBridge(store, self._bus.voice("dcs"), boot_clock)
 
 
 def open_journal(effective: Effective) -> JournalWriter:

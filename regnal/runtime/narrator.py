@@ -28,6 +28,7 @@ class Narrator:
         self._leader: MemberName | None = None
         self._paused = False
         self._standby_cluster = False
+        self._last_rule = ""
 
     def __call__(
         self, part: PartName, heard: Envelope[Message], step: Step[object] | None
@@ -58,6 +59,9 @@ class Narrator:
         if not decided and not ordered and not is_beat:
             return
         text = self._result(rule)
+        if rule == self._last_rule and not decided and not is_beat:
+            return
+        self._last_rule = rule
         if rule not in QUIET or not is_beat:
             logger.info("Lock owner: %s; I am %s", self._leader, self._member)
         logger.info("%s%s", "PAUSE: " if self._paused else "", text)
