@@ -11,9 +11,11 @@ from regnal.actors.step import Decider, Step
 from regnal.messages.base import JsonText, MemberName, Message
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope
+from regnal.messages.operations import PhaseChanged
 from regnal.messages.settings import (
     ApplyDynamicConfiguration,
     ConfigurationApplied,
+    KeepDynamicCopy,
     LocalConfigurationChanged,
     ReloadConfiguration,
 )
@@ -43,6 +45,14 @@ def handle(
             return Step(
                 replace(configuration, dynamic=dynamic or configuration.dynamic)
             )
+        case PhaseChanged(phase="primary" | "standby", previous=previous):
+            if previous in ("primary", "standby", "following", "checking"):
+                return Step(configuration)
+            return Step(
+                configuration,
+                said=(KeepDynamicCopy(),),
+                rule="keep_a_copy_beside_the_data",
+            )
         case LocalConfigurationChanged():
             return Step(
                 configuration,
@@ -59,7 +69,12 @@ def initial(member: MemberName) -> Configuration:
 
 CONFIGURATION = Decider(
     name="configuration",
-    hears=(ClusterObserved, ConfigurationApplied, LocalConfigurationChanged),
+    hears=(
+        ClusterObserved,
+        ConfigurationApplied,
+        LocalConfigurationChanged,
+        PhaseChanged,
+    ),
     state=Configuration,
     initial=initial,
     handle=handle,

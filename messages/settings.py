@@ -180,6 +180,13 @@ class ReloadConfiguration(Command):
     kind: Literal["reload_configuration"] = "reload_configuration"
 
 
+class KeepDynamicCopy(Command):
+    """Write the copy of the dynamic configuration beside the data (CFG-16), now that
+    there are data."""
+
+    kind: Literal["keep_dynamic_copy"] = "keep_dynamic_copy"
+
+
 class ApplyDynamicConfiguration(Command):
     """Merge this dynamic configuration and say what became of it."""
 

@@ -148,6 +148,7 @@ from regnal.messages.settings import (
     ApplyDynamicConfiguration,
     ConfigurationApplied,
     ConfigurationRejected,
+    KeepDynamicCopy,
     LocalConfigurationChanged,
     ReloadConfiguration,
 )
@@ -296,6 +297,7 @@ _WORDS: tuple[type[Message], ...] = (
     ScheduledRestartChanged,
     ConfigurationApplied,
     ConfigurationRejected,
+    KeepDynamicCopy,
     LocalConfigurationChanged,
     ReloadConfiguration,
     ApplyDynamicConfiguration,

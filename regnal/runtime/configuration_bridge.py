@@ -20,6 +20,7 @@ from regnal.messages.settings import (
     ApplyDynamicConfiguration,
     ConfigurationApplied,
     ConfigurationRejected,
+    KeepDynamicCopy,
     ReloadConfiguration,
 )
 from regnal.runtime.options import postgres_options
@@ -36,6 +37,7 @@ class ConfigurationBridge:
     performs: tuple[type[Command], ...] = (
         ReloadConfiguration,
         ApplyDynamicConfiguration,
+        KeepDynamicCopy,
     )
 
     def __init__(
@@ -72,6 +74,9 @@ class ConfigurationBridge:
 
     def _perform(self, order: Envelope[Command]) -> None:
         source: Literal["file", "dynamic"]
+        if isinstance(order.message, KeepDynamicCopy):
+            self._source.keep_copy()
+            return
         match order.message:
             case ReloadConfiguration():
                 source, load = "file", self._source.reload
