@@ -1,0 +1,216 @@
+"""How the manager of synchronous standbys learns; nothing is decided here."""
+
+from dataclasses import replace
+
+from regnal.actors.standby_names import parse_standby_names
+from regnal.actors.sync_state import UNKNOWN_REVISION, Noted, SyncManager, electors_of
+from regnal.messages.base import Instant, Message
+from regnal.messages.cluster import (
+    ClusterObserved,
+    ClusterView,
+    KeyRefused,
+    KeyUnconfirmed,
+    KeyWritten,
+    StoreAnswered,
+    SyncState,
+)
+from regnal.messages.envelope import Envelope
+from regnal.messages.lease import (
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+    LeaseRefused,
+)
+from regnal.messages.operations import PhaseChanged
+from regnal.messages.postgres import (
+    PostgresObserved,
+    PostgresPromoted,
+    PostgresStatus,
+    PostmasterExited,
+    SynchronousStandbysRefused,
+    SynchronousStandbysSet,
+)
+from regnal.messages.settings import ConfigurationApplied
+from regnal.messages.timers import TimerFired
+
+HEARTBEAT = "heartbeat"
+LOOK = "sync_standby_manager:look"
+"""Timer: look whether a standby has caught up."""
+
+
+def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
+    """The manager after the message, before any rule looks at it."""
+    message, now = envelope.message, envelope.at
+    match message:
+        case ConfigurationApplied(settings=settings):
+            return replace(manager, settings=settings)
+        case ClusterObserved(view=view):
+            return _learn_cluster(manager, view, now)
+        case TimerFired(name=name):
+            if name == HEARTBEAT:
+                return replace(manager, resting=False, looking_twice=False)
+            return replace(manager, look_due=name == LOOK)
+        case StoreAnswered():
+            return replace(manager, resting=False)
+        case KeyWritten() | KeyRefused() | KeyUnconfirmed():
+            return _learn_of_key(manager, message, now)
+        case LeaderAcquired(member=member) | LeaderRenewed(member=member):
+            return replace(manager, has_lease=member == manager.member)
+        case LeaderReleased() | LeaderHandedOver() | LeaseRefused():
+            return replace(manager, has_lease=False)
+        case _:
+            return _learn_of_postgres(manager, message)
+
+
+def _learn_cluster(
+    manager: SyncManager, view: ClusterView, now: Instant
+) -> SyncManager:
+    known = replace(manager, cluster=view)
+    if _same(manager.key, view.sync):
+        return replace(known, key=view.sync, key_is_seen=True)
+    patience = manager.settings.retry_timeout if manager.settings else 0
+    if not manager.key_is_seen and now < manager.key_written_at + patience:
+        # Older than what we wrote; or newer, and then the store will refuse our next
+        # change of it.
+        return known
+    return replace(
+        known,
+        key=view.sync,
+        key_is_seen=True,
+        key_is_stale=False,
+        unsettled=(),
+        resting=manager.resting and not manager.key_is_stale,
+    )
+
+
+def _same(own: SyncState | None, seen: SyncState | None) -> bool:
+    if own is None or seen is None:
+        other = own or seen
+        # Some stores keep an empty value where others remove the key.
+        return other is None or not (other.leader or other.standbys)
+    if own.revision == UNKNOWN_REVISION:
+        return own == seen.model_copy(update={"revision": UNKNOWN_REVISION})
+    return own.revision == seen.revision
+
+
+def _learn_of_key(manager: SyncManager, message: Message, now: Instant) -> SyncManager:
+    if manager.writing is None and not manager.deleting:
+        return manager  # election claims the key before a promotion
+    answered = replace(manager, writing=None, deleting=False)
+    match message:
+        case KeyWritten(key="sync", revision=revision):
+            key = manager.writing
+            if key is not None:
+                number = UNKNOWN_REVISION if revision is None else revision
+                key = key.model_copy(update={"revision": number})
+            return replace(
+                answered,
+                key=key,
+                key_is_seen=False,
+                key_written_at=now,
+                key_is_stale=False,
+                unsettled=(),
+                restore_due=manager.restore_due or key is None,
+            )
+        case KeyRefused(key="sync"):
+            return replace(answered, key_is_stale=True, read_due=True, resting=True)
+        case KeyUnconfirmed(key="sync"):
+            asked = electors_of(manager.writing, manager.member)
+            unsettled = manager.unsettled
+            if asked not in unsettled:
+                unsettled = (*unsettled, asked)
+            return replace(answered, unsettled=unsettled, resting=True)
+        case _:
+            return manager
+
+
+def _learn_of_postgres(manager: SyncManager, message: Message) -> SyncManager:
+    match message:
+        case PostgresObserved(status=status):
+            return _learn_status(manager, status)
+        case PhaseChanged(phase=phase):
+            known = replace(manager, phase=phase)
+            return _forget(known) if phase in ("stopped", "absent") else known
+        case PostmasterExited():
+            return _forget(manager)
+        case PostgresPromoted(lsn=lsn) if manager.postgres is not None:
+            promoted = manager.postgres.model_copy(
+                update={"in_recovery": False, "write_lsn": lsn, "senders": ()}
+            )
+            return replace(manager, postgres=promoted)
+        case SynchronousStandbysSet(value=value, lsn=lsn):
+            return replace(
+                manager,
+                setting=None,
+                value=parse_standby_names(value),
+                value_text=value,
+                since_lsn=lsn,
+                doubtful=(),
+                looking_twice=False,
+                look_due=True,
+            )
+        case SynchronousStandbysRefused(value=value) if manager.setting is not None:
+            doubtful = parse_standby_names(value)
+            known = replace(manager, setting=None, resting=True)
+            if doubtful is None or doubtful in manager.doubtful:
+                return known
+            return replace(known, doubtful=(*manager.doubtful, doubtful))
+        case _:
+            return manager
+
+
+def _forget(manager: SyncManager) -> SyncManager:
+    """PostgreSQL ended: what will be in force next is read when it runs again."""
+    return replace(
+        manager,
+        value=None,
+        value_text=None,
+        since_lsn=None,
+        setting=None,
+        doubtful=(),
+        looking_twice=False,
+        noted=(),
+    )
+
+
+def _learn_status(manager: SyncManager, status: PostgresStatus) -> SyncManager:
+    known = replace(manager, postgres=status)
+    if not status.is_accepting:
+        return known
+    noted = _noted(known, status)
+    newcomers = len([note for note in noted if note not in manager.noted])
+    known = replace(known, noted=noted, look_due=newcomers > 0)
+    text = status.synchronous_standby_names
+    if text is None or manager.setting is not None:
+        return known
+    if text == manager.value_text:
+        return replace(known, looking_twice=False)
+    value = parse_standby_names(text)
+    if (
+        manager.value_text is not None
+        and not manager.looking_twice
+        and value not in manager.doubtful
+    ):
+        # At most one observation can be older than our last change: the monitor has
+        # one connection.  The one that is asked for now tells.
+        return replace(known, looking_twice=True, look_due=True)
+    return replace(
+        known,
+        value=value,
+        value_text=text,
+        since_lsn=status.write_lsn,
+        doubtful=() if value in manager.doubtful else manager.doubtful,
+        looking_twice=False,
+    )
+
+
+def _noted(manager: SyncManager, status: PostgresStatus) -> tuple[Noted, ...]:
+    """Each standby that streams, with our position when it was first seen to."""
+    if status.in_recovery is not False or status.write_lsn is None:
+        return ()
+    before = {note.name: note for note in manager.noted}
+    return tuple(
+        before.get(standby.key, Noted(standby.key, status.write_lsn))
+        for standby in manager.standbys
+    )

@@ -1,0 +1,193 @@
+"""What the manager of synchronous standbys knows."""
+
+from dataclasses import dataclass
+
+from regnal.actors.standby_names import StandbyNames
+from regnal.actors.sync_choice import (
+    VERSION_9_6,
+    Standby,
+    by_quorum,
+    streaming_standbys,
+    wanted_standbys,
+)
+from regnal.actors.sync_plan import Electors, SyncSituation
+from regnal.messages.base import LSN, Instant, MemberName
+from regnal.messages.cluster import ClusterView, SyncState
+from regnal.messages.operations import Phase
+from regnal.messages.postgres import PostgresStatus
+from regnal.messages.settings import Settings
+
+UNKNOWN_REVISION = ""
+"""Of a key that we wrote into a store that does not say: it is awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Where the primary was when a standby was first seen to stream."""
+
+    name: str
+    lsn: LSN
+
+
+@dataclass(frozen=True, slots=True)
+class SyncManager:
+    """The key, the parameter, the standbys, and what is not answered yet."""
+
+    member: MemberName
+    settings: Settings | None = None
+    cluster: ClusterView | None = None
+    postgres: PostgresStatus | None = None
+    phase: Phase = "unknown"
+    has_lease: bool = False
+
+    # The key.
+    key: SyncState | None = None
+    """As last observed or written; None: there is none."""
+
+    key_is_seen: bool = True
+    """Whether it was observed as we wrote it: until then, views may be older."""
+
+    key_written_at: Instant = 0.0
+    key_is_stale: bool = False
+    """Whether the store refused a change of it: it is not what we think."""
+
+    read_due: bool = False
+    """Whether the message just heard is a reason to read the store."""
+
+    writing: SyncState | None = None
+    """What we asked the store to write, and it has not answered."""
+
+    deleting: bool = False
+    unsettled: tuple[Electors | None, ...] = ()
+    """Writes without an answer: they may have landed, or may yet, as long as the key
+    has the revision that they asked for.  None: a removal."""
+
+    # The parameter.
+    value: StandbyNames | None = None
+    """As in force; None: not known, or not one that we can read."""
+
+    value_text: str | None = None
+    since_lsn: LSN | None = None
+    """Where the primary was when the value was in force; None: not known."""
+
+    setting: str | None = None
+    """What PostgreSQL was asked to set, and has not answered."""
+
+    doubtful: tuple[StandbyNames, ...] = ()
+    """Values that PostgreSQL could not be seen to take: it may have, or may yet."""
+
+    looking_twice: bool = False
+    """Whether another value than ours was observed, which may be an older one."""
+
+    restore_due: bool = False
+    """Whether the value is ours, so that the user's is to be restored."""
+
+    noted: tuple[Noted, ...] = ()
+    resting: bool = False
+    """Whether something failed: nothing is tried again before the next beat."""
+
+    look_due: bool = False
+    """Whether the message just heard is a reason to look at the standbys."""
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is for us to choose."""
+        return (
+            self.has_lease
+            and self.phase == "primary"
+            and self.postgres is not None
+            and self.postgres.is_accepting
+            and self.postgres.in_recovery is False
+        )
+
+    @property
+    def is_standby(self) -> bool:
+        return (
+            self.phase == "standby"
+            and self.postgres is not None
+            and self.postgres.is_accepting
+            and self.postgres.in_recovery is True
+        )
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer must come first."""
+        return (
+            self.writing is not None
+            or self.deleting
+            or self.setting is not None
+            or self.resting
+            or self.looking_twice
+            or (self.key is not None and self.key.revision == UNKNOWN_REVISION)
+        )
+
+    @property
+    def key_is_there(self) -> bool:
+        """Whether there is a key that says anything."""
+        return self.key is not None and bool(self.key.leader or self.key.standbys)
+
+    @property
+    def electors(self) -> Electors | None:
+        """What the key says while we lead; None: nothing of us (P-SYNC-09)."""
+        return electors_of(self.key, self.member)
+
+    @property
+    def standbys(self) -> tuple[Standby, ...]:
+        """Members that stream from us."""
+        if self.postgres is None or self.cluster is None:
+            return ()
+        return streaming_standbys(self.postgres, self.cluster, self.member)
+
+    @property
+    def candidates(self) -> tuple[Standby, ...]:
+        """P-QUORUM-06: those of them that have caught up once, or that count already."""
+        electors = self.electors
+        counted = (
+            *(electors.names if electors else ()),
+            *(self.value.names if self.value else ()),
+        )
+        noted = {note.name: note.lsn for note in self.noted}
+        return tuple(
+            standby
+            for standby in self.standbys
+            if standby.key in counted
+            or standby.flushed >= noted.get(standby.key, standby.flushed + 1)
+        )
+
+    def situation(self) -> SyncSituation:
+        """What the plan goes by; settings and PostgreSQL must be known."""
+        assert self.settings is not None
+        assert self.postgres is not None
+        electors = self.electors
+        quorum = by_quorum(self.settings, self.postgres)
+        standbys = self.standbys
+        current = electors.names if electors else ()
+        wanted, count = wanted_standbys(
+            self.candidates if quorum else standbys,
+            self.settings,
+            self.postgres,
+            current,
+        )
+        since = self.since_lsn
+        return SyncSituation(
+            keys=(electors, *self.unsettled),
+            values=(self.value, *self.doubtful),
+            wanted=tuple(sorted(name.lower() for name in wanted)),
+            count=count,
+            by_quorum=quorum,
+            single=self.postgres.server_version < VERSION_9_6,
+            strict=self.settings.synchronous_mode_strict,
+            streaming=tuple(s.key for s in standbys),
+            caught_up=tuple(
+                s.key for s in standbys if since is not None and s.flushed >= since
+            ),
+            reported=tuple(s.key for s in standbys if s.is_reported),
+        )
+
+
+def electors_of(key: SyncState | None, leader: MemberName) -> Electors | None:
+    """Whom the key of `leader` lets be promoted; None: it is not that leader's."""
+    if key is None or key.leader is None or key.leader.lower() != leader.lower():
+        return None
+    names = {name.lower(): None for name in key.standbys}
+    return Electors(tuple(sorted(names)), key.quorum)
