@@ -1,9 +1,11 @@
 """The HTTP bridge: the REST API and the questions to other members."""
 
 import importlib.metadata
+import logging
 import platform
 
 from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.http.errors import UnusableOptions
 from regnal.bridges.http.journal_stream import JournalReader, ReadJournal
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.prober import Prober
@@ -14,6 +16,8 @@ from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.probes import AskFailsafe, ProbePeers
 from regnal.messages.requests import RequestAnswered
 from regnal.messages.status import PublishStatus, WithdrawPrimary
+
+logger = logging.getLogger(__name__)
 
 
 class HttpBridge:
@@ -95,11 +99,15 @@ class HttpBridge:
     def reconfigure(self, options: RestOptions, client: ClientOptions) -> None:
         """Take another configuration over, or certificates that changed on disk.
 
-        Raises UnusableOptions, and then the REST API goes on as it was.
+        What cannot be used is told in the log, and the REST API goes on as it was.
         """
-        self._prober.reconfigure(client)
-        self._server.reconfigure(options)
-        self._service.reconfigure(options)
+        try:
+            self._prober.reconfigure(client)
+            self._server.reconfigure(options)
+        except UnusableOptions as error:
+            logger.error("The REST API goes on as it was: %s", error)
+        else:
+            self._service.reconfigure(options)
 
     def stop(self) -> None:
         self._server.stop()

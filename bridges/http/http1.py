@@ -95,6 +95,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._waiting: deque[Request] = deque()
+        self._refusal: Response | None = None
+        """What to say to bytes that are no request, after those that are."""
+
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self.since = 0.0
@@ -198,6 +201,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
+        if self._refusal is not None:
+            return
         parser, request = self._parser, self._request
         request.method = parser.get_method().decode("latin-1")
         request.target = self._url.decode("latin-1")
@@ -223,6 +228,8 @@ class Connection(asyncio.Protocol):
             answer = _itself(found) if isinstance(found, Stream) else found
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._serve_later(request, answer))
+        if self._refusal is not None and self._task is None and self._is_open:
+            self._send(self._refusal, keep_alive=False)
 
     async def _serve_later(
         self, request: Request, found: Coroutine[Any, Any, Answer]
@@ -261,9 +268,9 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _refuse(self, response: Response) -> None:
-        """What we were sent is no request that can be answered in another way."""
-        self._waiting.clear()
-        self._send(response, keep_alive=False)
+        """Nothing more is read: what came is no request that we can answer."""
+        self._pause_reading()
+        self._refusal = self._refusal or response
 
     @property
     def _is_open(self) -> bool:

@@ -8,12 +8,14 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from regnal.bridges.http.http1 import Stream
 from regnal.bridges.http.responses import Response, text
+from regnal.messages.base import Seconds
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ LINES_AT_ONCE = 500
 
 CHUNKS_AHEAD = 4
 """Read before the client takes them."""
+
+STOP_WITHIN: Seconds = 1
 
 
 class JournalReader:
@@ -53,8 +57,14 @@ class JournalReader:
             thread.start()
 
     def stop(self) -> None:
+        """Readers whose clients have left are given a moment; one that is stuck in a
+        read does not keep the daemon."""
         for _ in self._threads:
             self._jobs.put(None)
+        deadline = time.monotonic() + STOP_WITHIN
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def read(self, since: str | None, until: str | None, *, follow: bool) -> "_Job":
         """Raises ValueError (a moment cannot be read) or BlockingIOError (busy)."""
