@@ -7,8 +7,9 @@ which it happened, with the number of those it stands for.
 
 What makes this safe for replay: deciders remember of a run of like messages the
 last only (messages/base.py); the steps of an actor stay in order; and a step is
-never in the chain without the message that it heard.  Where that message was
-replaced by a newer one meanwhile, it is written after all, marked `recalled`.
+never in a segment without the message that it heard.  Where that message was
+replaced by a newer one, or is in the segment before, it is written (again) in
+front of the step, marked `recalled`.
 """
 
 from collections import OrderedDict
@@ -24,9 +25,9 @@ MAXIMUM_HELD = 512
 MAXIMUM_KNOWN = 8192
 """Likenesses; one that was forgotten is written in full once more."""
 
-MAXIMUM_RECENT = 2048
-"""Routine messages that a step may yet hear of; one that was forgotten is
-encoded again."""
+MAXIMUM_RECENT = 1024
+"""Messages that a step may yet have heard; one that was forgotten is encoded, and
+written, again."""
 
 
 @dataclass(slots=True)
@@ -86,8 +87,10 @@ class Coalescer:
         return self._group(entry, 0)
 
     def begin_segment(self) -> None:
-        """A segment stands for itself: everything is written in it once."""
+        """A segment stands for itself: all that its steps heard is in it."""
         self._known.clear()
+        for message in self._recent.values():
+            message.is_written = False
 
     def _remember(self, entry: MessageEntry | StepEntry) -> Likeness | None:
         if isinstance(entry, MessageEntry):
@@ -104,9 +107,8 @@ class Coalescer:
         )
 
     def _remember_message(self, entry: MessageEntry) -> None:
-        if entry.likeness is not None:
-            self._recent[entry.id] = entry
-            _shorten(self._recent, MAXIMUM_RECENT)
+        self._recent[entry.id] = entry
+        _shorten(self._recent, MAXIMUM_RECENT)
 
     def _unwritten_heard(self, entry: MessageEntry | StepEntry) -> MessageEntry | None:
         if isinstance(entry, MessageEntry):
@@ -135,8 +137,6 @@ class Coalescer:
                 return []
             heard.is_written = True
             return [recalled(heard.body)]
-        if entry.heard_again is None:
-            return []
         return [recalled(entry.heard_again())]
 
 

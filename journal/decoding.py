@@ -76,7 +76,7 @@ def step_of(record: Record) -> StepTaken:
             heard=fields["heard"],
             rule=fields.get("rule"),
             facts=fields.get("facts", {}),
-            said=tuple(fields["said"]),
+            said=tuple(fields.get("said", ())),
             hlc=parse_hlc(fields["hlc"]),
             at=fields["at"],
             repeats=fields.get("repeats", 0),

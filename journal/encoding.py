@@ -92,7 +92,9 @@ def step_body(
         head["rule"] = step.rule
     if step.facts:
         head["facts"] = plain(step.facts)
-    head["said"] = [envelope.id for envelope in said]
+    ids = [envelope.id for envelope in said]
+    if ids:
+        head["said"] = ids
     return plain_body(head)
 
 

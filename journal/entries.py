@@ -28,7 +28,7 @@ class MessageEntry:
     body: Body
     likeness: Likeness | None
     is_written: bool = False
-    """Whether it went into the chain."""
+    """Whether it is in the current segment."""
 
     @property
     def bodies(self) -> Iterator[Body]:
@@ -45,9 +45,8 @@ class StepEntry:
     """Of the actor after the step."""
 
     heard: MessageId
-    heard_again: Callable[[], Body] | None
-    """Writes the message that was heard once more; None where it was not routine
-    and so is in the chain."""
+    heard_again: Callable[[], Body]
+    """Encodes the message that was heard once more."""
 
     body: Body
     said: tuple[MessageEntry, ...]
@@ -117,13 +116,12 @@ def step_entry(
 ) -> StepEntry:
     """`stamp` is when the step was taken."""
     hlc, at = stamp
-    may_have_been_coalesced = heard.message.routine and heard.trace is None
     return StepEntry(
         actor=actor,
         rule=step.rule,
         state=step.state,
         heard=heard.id,
-        heard_again=(lambda: message_body(heard)) if may_have_been_coalesced else None,
+        heard_again=lambda: message_body(heard),
         body=step_body(actor, heard.id, step, said, hlc, at),
         said=tuple(message_entry(envelope) for envelope in said),
     )

@@ -145,7 +145,10 @@ class Ledger:
         self._mend_segment()
         while self._pending:
             self._write_batch()
-            self._mend_segment()
+            if self._next_segment == "gap":
+                self._mend_segment()
+        # Not in between: a step is in the segment that has what it heard.
+        self._mend_segment()
         if self._quiet_is_stale and self._quiet is not None:
             self._quiet.mend(self._coalescer.held, self.head.number)
             self._quiet_is_stale = False

@@ -34,7 +34,7 @@ class JournalOptions:
     """Records kept in memory while the disk does not take them; then they are
     counted and lost."""
 
-    coalesce_seconds: Seconds = 300.0
+    coalesce_seconds: Seconds = 900.0
     """Held heartbeats are written at least this often."""
 
     retry_seconds: Seconds = 1.0

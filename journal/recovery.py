@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from regnal.journal.encoding import NO_HASH, Body, Hash, line, plain_body
 from regnal.journal.places import QUIET, RecordNumber, Segment, segments
 from regnal.journal.quiet import after_of, fingerprint, leftovers
 from regnal.journal.segment_file import SegmentFile
 from regnal.journal.stamps import Stamper, hlc_text, parse_hlc
-from regnal.journal.tail import Tail, tail_of
+from regnal.journal.tail import Tail, record_in, tail_of
 from regnal.messages.base import Bytes
 
 CUT_SHOWN: Bytes = 16 * 1024
@@ -98,26 +96,24 @@ def _held(segment: Segment, tail: Tail) -> list[list[Body]]:
     after = after_of(content)
     if after is None or after > tail.number:
         return []
-    written = (
-        fingerprint(record)
-        for record in _records_after(segment, after if after < tail.number else None)
-    )
+    written = (fingerprint(record) for record in _records_after(segment, after, tail))
     return leftovers(content, after, written)
 
 
 def _records_after(
-    segment: Segment, after: RecordNumber | None
+    segment: Segment, after: RecordNumber, tail: Tail
 ) -> Iterator[dict[str, Any]]:
-    """Records with a number beyond `after`; None: there are none."""
-    if after is None:
+    """Records with a number beyond `after` that are not cut off."""
+    if after == tail.number:
         return
+    left = tail.keep
     with segment.path.open("rb") as file:
         for text in file:
-            try:
-                record = from_json(text)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and record.get("n", 0) > after:
+            left -= len(text)
+            if left < 0:
+                return
+            record = record_in(text)
+            if record.get("n", 0) > after:
                 yield record
 
 

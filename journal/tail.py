@@ -72,7 +72,7 @@ def tail_in(content: bytes, start: Bytes) -> Tail:
     last = _last_whole(lines, is_whole_file=start == 0)
     if last is None:
         return NOTHING if start == 0 and not content else _cut_all(content, start)
-    records = [_record(text) for text in lines[: last + 1]]
+    records = [record_in(text) for text in lines[: last + 1]]
     last = _last_of_whole_group(records)
     if last < 0:
         return _cut_all(content, start)
@@ -97,11 +97,11 @@ def _cut_all(content: bytes, start: Bytes) -> Tail:
 def _last_whole(lines: Sequence[bytes], *, is_whole_file: bool) -> int | None:
     """Index of the last line that follows from the one before it."""
     for index in range(len(lines) - 1, -1, -1):
-        record = _record(lines[index])
+        record = record_in(lines[index])
         if not record:
             continue
         if index > 0:
-            previous = _record(lines[index - 1]).get("hash")
+            previous = record_in(lines[index - 1]).get("hash")
         else:
             previous = record.get("previous") if is_whole_file else None
         if isinstance(previous, str) and (
@@ -118,14 +118,14 @@ def _last_of_whole_group(records: Sequence[dict[str, Any]]) -> int:
         record = records[index]
         if record.get("kind") == "step":
             after = {r.get("id") for r in records[index + 1 :]}
-            is_whole = set(record["said"]) <= after
+            is_whole = set(record.get("said", ())) <= after
             return last if is_whole or not records[index - 1] else index - 1
         if record.get("kind") != "message":
             break
     return last
 
 
-def _record(text: bytes) -> dict[str, Any]:
+def record_in(text: bytes) -> dict[str, Any]:
     """The record; empty if the line is not one."""
     if not text.endswith(b"}\n"):
         return {}

@@ -23,21 +23,29 @@ class Kept(Enum):
 
 
 class Ticket:
-    """Handed in with a record by whoever waits for it; used once."""
+    """Handed in with a record by whoever waits for it; one thread waits."""
 
     __slots__ = ("_kept", "_lock", "is_durable")
 
-    def __init__(self, *, is_durable: bool) -> None:
+    def __init__(self, *, is_durable: bool, kept: Kept | None = None) -> None:
+        """`kept`: what became of the record, where nobody has to wait for it."""
         self.is_durable = is_durable
-        self._kept = Kept.QUEUED
+        self._kept = kept
         self._lock = threading.Lock()
-        self._lock.acquire()
+        if kept is None:
+            self._lock.acquire()
 
     def answer(self, kept: Kept) -> None:
-        """Let the waiting thread go on."""
+        """Let the waiting thread go on; said once."""
         self._kept = kept
         self._lock.release()
 
-    def wait(self, patience: Seconds) -> Kept | None:
-        """What became of the record; None: no answer within `patience`."""
-        return self._kept if self._lock.acquire(timeout=patience) else None
+    def wait(self, patience: Seconds) -> Kept:
+        """What became of the record; QUEUED if there is no answer in time."""
+        if self._lock.acquire(timeout=patience):
+            self._lock.release()
+        return self._kept or Kept.QUEUED
+
+
+NOTHING_TO_WAIT_FOR = Ticket(is_durable=False, kept=Kept.QUEUED)
+NOT_RECORDED = Ticket(is_durable=False, kept=Kept.LOST)

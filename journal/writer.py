@@ -38,7 +38,12 @@ from regnal.journal.recovery import note_body
 from regnal.journal.retention import Expired, Janitor
 from regnal.journal.stamps import Clocks, Stamper
 from regnal.journal.syncing import Syncer
-from regnal.journal.waiting import Kept, Ticket
+from regnal.journal.waiting import (
+    NOT_RECORDED,
+    NOTHING_TO_WAIT_FOR,
+    Kept,
+    Ticket,
+)
 from regnal.messages.base import Bytes, Command, Message, Seconds
 from regnal.messages.envelope import Envelope, HybridTime, PartName
 
@@ -134,7 +139,7 @@ class JournalWriter:
 
     def message(self, envelope: Envelope[Message]) -> Kept:
         """Record an observation or outcome, before it is delivered to anybody."""
-        return self._enter(message_entry(envelope), envelope.hlc)
+        return self._put(message_entry(envelope), envelope.hlc, None).wait(0)
 
     def step(
         self,
@@ -160,22 +165,19 @@ class JournalWriter:
         said: Sequence[Envelope[Message]],
         *,
         durable: bool,
-    ) -> Ticket | None:
+    ) -> Ticket:
         """As `step`, but the caller waits later, with `wait_for`: the bus does not
-        hold its lock for the time of a disk.  None: there is nothing to wait for."""
+        hold its lock for the time of a disk."""
         if said:
             stamp = said[0].hlc, said[0].at
         else:
             stamp = self.stamper.stamp(), self._clocks.boot()
         entry = step_entry(actor, heard, step, said, stamp)
-        ticket = self._ticket(said, durable=durable)
-        return ticket if self._put(entry, stamp[0], ticket) else None
+        return self._put(entry, stamp[0], self._ticket(said, durable=durable))
 
-    def wait_for(self, ticket: Ticket | None) -> Kept:
+    def wait_for(self, ticket: Ticket) -> Kept:
         """Wait until the step is kept as well as it must be, or patience ends."""
-        if ticket is None:
-            return Kept.QUEUED
-        return ticket.wait(self._options.patience) or Kept.QUEUED
+        return ticket.wait(self._options.patience)
 
     def wait_beyond(self, number: RecordNumber, timeout: Seconds) -> bool:
         """Wait until the chain has a record after `number`; whether it has."""
@@ -212,22 +214,19 @@ class JournalWriter:
             return Ticket(is_durable=False)
         return None
 
-    def _enter(self, entry: Entry, hlc: HybridTime) -> Kept:
-        return Kept.QUEUED if self._put(entry, hlc, None) else Kept.LOST
-
-    def _put(self, entry: Entry, hlc: HybridTime, ticket: Ticket | None) -> bool:
-        """Queue the entry; False: the buffer is full, it is lost and counted."""
+    def _put(self, entry: Entry, hlc: HybridTime, ticket: Ticket | None) -> Ticket:
+        """Queue the entry; where the buffer is full it is lost, and counted."""
         size = size_of(entry)
         with self._lock:
             if self._buffered + size > self._options.buffer_bytes:
                 self._loss.add(hlc)
-                return False
+                return NOT_RECORDED
             if self._loss.count:
                 self._queue.put(_Item(self._loss, 0, None))
                 self._loss = Loss()
             self._buffered += size
             self._queue.put(_Item(entry, size, ticket))
-        return True
+        return ticket or NOTHING_TO_WAIT_FOR
 
     # What the writer's thread does.
 

@@ -222,6 +222,20 @@ class ClusterObserved(Observation):
     """The keys of the cluster changed, or were read: this is all of them."""
 
     kind: Literal["cluster_observed"] = "cluster_observed"
+    routine: ClassVar[bool] = True
+    volatile_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "view.leader.revision",
+            "view.members.*.document",
+            "view.members.*.hlc",
+            "view.members.*.journal_head",
+            "view.members.*.receive_lsn",
+            "view.members.*.replay_lsn",
+            "view.members.*.xlog_location",
+            "view.status.optime",
+            "view.status.slots.*.lsn",
+        }
+    )
     view: ClusterView
 
 

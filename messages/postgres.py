@@ -182,6 +182,20 @@ class ObservePostgres(Command):
 class PostgresObserved(Observation):
     kind: Literal["postgres_observed"] = "postgres_observed"
     routine: ClassVar[bool] = True
+    volatile_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "status.receiver.latest_end_lsn",
+            "status.received_lsn",
+            "status.replayed_at",
+            "status.replayed_lsn",
+            "status.senders.*.flush_lsn",
+            "status.senders.*.replay_lsn",
+            "status.senders.*.write_lsn",
+            "status.slots.*.confirmed_flush_lsn",
+            "status.slots.*.restart_lsn",
+            "status.write_lsn",
+        }
+    )
     status: PostgresStatus
 
 

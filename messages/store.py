@@ -27,7 +27,7 @@ class TouchMember(Command):
 
     kind: Literal["touch_member"] = "touch_member"
     routine: ClassVar[bool] = True
-    volatile_fields: ClassVar[frozenset[str]] = frozenset({"deadline"})
+    volatile_fields: ClassVar[frozenset[str]] = frozenset({"deadline", "document"})
     member: MemberName
     ttl: Seconds
     document: JsonText

@@ -23,13 +23,13 @@ _OWN_WORDS = {
 
 
 def line_of(record: Record, *, is_full: bool) -> str:
-    """`   812  2026-11-23 07:31:02.114901  dcs  · leader_renewed ×5  member=pg2 …`"""
+    """`   812  2026-11-23 07:31:02.114901  dcs  · leader_renewed x5  member=pg2 …`"""
     number = f"~{record.n}" if record.is_held else str(record.n)
     when = record.wall[:-1].replace("T", " ")
     who, what, values = _told(record.fields)
     repeats = record.fields.get("repeats")
     if repeats:
-        what += f" ×{repeats + 1}"
+        what += f" x{repeats + 1}"
     text = " ".join(_shown(values, is_full=is_full))
     return f"{number:>8}  {when}  {who:<20}  {what:<32}  {text}".rstrip()
 
@@ -45,7 +45,7 @@ def _told(fields: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]:
         return fields["from"], f"· {fields['type']}", fields["data"]
     if kind == "step":
         values = {"heard": fields["heard"], **fields.get("facts", {})}
-        if fields["said"]:
+        if "said" in fields:
             values["said"] = fields["said"]
         return fields["actor"], f"→ {fields.get('rule') or '(learned)'}", values
     shown = _OWN_WORDS.get(kind)
