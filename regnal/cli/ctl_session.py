@@ -1,15 +1,17 @@
 """One run of regnalctl: options, configuration and the store, each got when needed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import click
 
 from regnal.bridges.http.options import ClientOptions
+from regnal.cli.ctl_invocation import DEFAULT_CONFIG_FILE, Invocation
+from regnal.cli.ctl_open import open_cluster_store
 from regnal.cli.ctl_store import StoreOfCluster, StoreOpener
 from regnal.cli.dcs_url import parse_dcs_url
 from regnal.configuration.local import LocalSource
@@ -19,7 +21,7 @@ from regnal.configuration.tree import Document
 from regnal.messages.cluster import ClusterView
 from regnal.runtime.options import StoreOptions, ctl_options, dcs_options
 
-DEFAULT_CONFIG_FILE = Path(click.get_app_dir("patroni")) / "patronictl.yaml"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,7 @@ class _Written:
 
 @dataclass
 class Session:
-    config_file: str | None
-    """None: the default one, which need not exist."""
-
-    dcs_url: str | None
-    insecure: bool
+    invocation: Invocation
     open_store: StoreOpener
     _stores: dict[str, StoreOfCluster] = field(default_factory=dict)
 
@@ -43,9 +41,9 @@ class Session:
     def document(self) -> Document:
         """The local configuration, with the store that `--dcs-url` names."""
         document = self._read()
-        if self.dcs_url is not None:
+        if self.invocation.dcs_url is not None:
             try:
-                named = parse_dcs_url(self.dcs_url)
+                named = parse_dcs_url(self.invocation.dcs_url)
             except ValueError as error:
                 raise click.ClickException(str(error)) from error
             document = {k: v for k, v in document.items() if k not in STORES}
@@ -56,9 +54,11 @@ class Session:
 
     def _read(self) -> Document:
         path = (
-            DEFAULT_CONFIG_FILE if self.config_file is None else Path(self.config_file)
+            DEFAULT_CONFIG_FILE
+            if self.invocation.config_file is None
+            else Path(self.invocation.config_file)
         )
-        if self.config_file is not None and not os.access(path, os.R_OK):
+        if self.invocation.config_file is not None and not os.access(path, os.R_OK):
             raise click.ClickException(
                 f"Provided config file {path} not existing or no read rights. "
                 "Check the -c/--config-file parameter"
@@ -99,7 +99,7 @@ class Session:
     def client(self) -> ClientOptions:
         """How to speak to the members' REST API."""
         ctl: Mapping[str, Any] = self.document.get("ctl", {})
-        insecure = self.insecure or ctl.get("insecure", False)
+        insecure = self.invocation.insecure or ctl.get("insecure", False)
         return ctl_options(
             _Written({**self.document, "ctl": {**ctl, "insecure": insecure}})
         )
@@ -117,4 +117,18 @@ class Cluster:
         return self.store.read()
 
 
-pass_session = click.make_pass_decorator(Session)
+def session_of(context: click.Context) -> Session:
+    """Of this run; nothing is read before it is needed."""
+    invocation = context.find_object(Invocation)
+    assert invocation is not None
+    return Session(invocation, invocation.open_store or open_cluster_store)
+
+
+def pass_session(command: F) -> F:
+    """Give the command its session as the first argument."""
+
+    @click.pass_context
+    def with_session(context: click.Context, *arguments: Any, **options: Any) -> Any:
+        return context.invoke(command, session_of(context), *arguments, **options)
+
+    return cast(F, update_wrapper(with_session, command))

@@ -7,7 +7,7 @@ import click
 
 from regnal.cli.ctl_choice import chosen_members, group_option, members_argument
 from regnal.cli.ctl_rest import Members
-from regnal.cli.ctl_session import Session
+from regnal.cli.ctl_session import session_of
 from regnal.cli.rest_client import MemberUnreachable
 from regnal.messages.cluster import MemberView
 
@@ -31,7 +31,7 @@ def version_command(
     click.echo(f"{program} version {version('regnal')}")
     if cluster_name is None:
         return
-    session = context.ensure_object(Session)
+    session = session_of(context)
     cluster = session.cluster(cluster_name, group).read()
     click.echo()
     if not cluster.members:
