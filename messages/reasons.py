@@ -92,6 +92,8 @@ SENTENCES = {
     "REMOVED_FOR_REBUILD": "the data directory is removed and cloned anew",
     "WAITING_FOR_LEADER": "waiting for a leader",
     "WAITING_FOR_BOOTSTRAP": "waiting for {member} to bootstrap the cluster",
+    "NO_REPLICA_METHOD": "no method of postgresql.create_replica_methods can be used "
+    "without a running member to copy from",
     "NO_BOOTSTRAP_SECTION": "this member has no bootstrap section",
     "IO_ERROR": "{path}: {error}",
     # Requests.

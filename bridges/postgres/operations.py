@@ -4,6 +4,8 @@ import shlex
 import time
 
 from regnal.bridges.postgres import data_directory
+from regnal.bridges.postgres.bootstrap import initialise_database
+from regnal.bridges.postgres.clone import clone
 from regnal.bridges.postgres.crash_recovery import recover_crashed, refuse_if_running
 from regnal.bridges.postgres.divergence import check_divergence
 from regnal.bridges.postgres.errors import OperationError
@@ -19,8 +21,10 @@ from regnal.messages.postgres import (
     CheckDivergence,
     CheckpointDone,
     CheckpointPostgres,
+    ClonePostgres,
     DataDirectoryRemoved,
     FollowUpstream,
+    InitialiseDatabase,
     OperatorCommand,
     PrePromoteEnded,
     PromotePostgres,
@@ -61,6 +65,10 @@ def perform(command: OperatorCommand, operation: Operation) -> Outcome:
             return recover_crashed(operation, command)
         case RewindPostgres():
             return rewind(operation, command)
+        case InitialiseDatabase():
+            return initialise_database(operation)
+        case ClonePostgres():
+            return clone(operation, command)
         case RemoveDataDirectory():
             return remove_data_directory(operation, command)
         case _:
