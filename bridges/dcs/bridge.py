@@ -14,7 +14,7 @@ from typing import cast, get_args
 
 from regnal.bridges.contract import Clock, Voice
 from regnal.bridges.dcs.clock import boottime
-from regnal.bridges.dcs.contract import Store, StoreUnavailable
+from regnal.bridges.dcs.contract import Store, StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.key_commands import (
     WriteCommand,
     key_of,
@@ -43,6 +43,9 @@ each ends at its deadline: more means that something is badly wrong."""
 WATCH_PAUSE: Seconds = 0.5
 """Before the watch is tried again, less a random part, so that all members do not
 come back to a store in trouble at the same moment."""
+
+DENIED_PAUSE: Seconds = 5.0
+"""The same after a refusal, which only a person can end."""
 
 JOIN_LIMIT: Seconds = 2.0
 """For a thread to end at `stop`; one that hangs in the network is left behind."""
@@ -107,14 +110,18 @@ class DcsBridge:
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
+            pause = WATCH_PAUSE
             try:
                 self._store.watch(self._report)
+            except StoreDenied as error:
+                pause = DENIED_PAUSE
+                self._note_silence(str(error))
             except StoreUnavailable as error:
                 self._note_silence(str(error))
             except Exception:
                 logger.exception("The watch of the store failed; it is started anew.")
             # No decision rests on this chance, it only spreads the load.
-            self._stopping.wait(WATCH_PAUSE * random.uniform(0.2, 1))  # noqa: S311
+            self._stopping.wait(pause * random.uniform(0.2, 1))  # noqa: S311
 
     def _see_to_lease(self) -> None:
         self._serve(self._lease_orders, self._perform_lease)

@@ -31,7 +31,7 @@ from regnal.messages.base import Seconds
 
 logger = logging.getLogger(__name__)
 
-READ_LIMIT: Seconds = 10.0
+READ_LIMIT: Seconds = 3.0
 """For the first read, on all servers together; then the store is unavailable."""
 
 OPEN_LIMIT: Seconds = 3.0
@@ -103,10 +103,16 @@ class Etcd3Watch:
             with self._lock:
                 self._stream = stream
             self._open(stream, server)
+            accepted_by = self._clock() + OPEN_LIMIT
+            is_accepted = False
             while not self._closing.is_set():
                 for line in stream.read(LOOK_UP_PERIOD):
+                    is_accepted = True
                     if self._apply(line):
                         report(self._cache.keys)
+                if not is_accepted and self._clock() > accepted_by:
+                    self._client.endpoints.note_failure(server)
+                    raise StreamEnded(f"{server} does not accept the watch")
                 if self._cache.is_late(self._clock()):
                     raise StreamEnded("a change that was made was not told")
                 self._leave_if_failed(server)

@@ -44,7 +44,7 @@ OLD_POSITION = "optime/leader"
 FAILSAFE = "failsafe"
 MEMBERS = "members/"
 
-OLD_REQUEST = re.compile(r'([^\s:{}"]*):([^\s:{}"]*)')
+OLD_REQUEST = re.compile(r'([^\s:{}\[\]"]*):([^\s:{}\[\]"]*)')
 """`failover` before it was JSON: `leader:member`."""
 
 

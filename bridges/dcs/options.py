@@ -63,7 +63,7 @@ class Section:
         if value is None:
             return ()
         if isinstance(value, str):
-            value = value.strip().removeprefix("[").removesuffix("]").split(",")
+            value = _without_brackets(value.strip()).split(",")
         if not isinstance(value, list | tuple):
             raise self.wrong(option, value, "expected a list")
         parts = (str(part).strip().strip("'\"") for part in value)
@@ -71,3 +71,10 @@ class Section:
 
     def wrong(self, option: str, value: object, remedy: str) -> StoreMisconfigured:
         return StoreMisconfigured(f"{self.name}.{option}: {value!r}: {remedy}")
+
+
+def _without_brackets(text: str) -> str:
+    """`[a:1, b:2]` is a list; `[::1]:1` and `[::1]` are addresses."""
+    inner = text[1:-1]
+    is_list = text.startswith("[") and text.endswith("]")
+    return inner if is_list and ("," in inner or inner.count(":") < 2) else text

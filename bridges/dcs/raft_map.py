@@ -21,7 +21,7 @@ from regnal.messages.base import Instant, Seconds
 Condition: TypeAlias = tuple[str, str, Any]
 """(path, test, operand): see `_holds`."""
 
-Change: TypeAlias = tuple[str, ...] | tuple[Any, ...]
+Change: TypeAlias = tuple[Any, ...]
 """("set", path, value, ttl, owner) or ("delete", path) or ("delete_below", prefix)."""
 
 EntryFacts: TypeAlias = tuple[str, int, str]

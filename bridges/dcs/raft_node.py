@@ -5,10 +5,8 @@ is called from here: it sleeps in `poll` until a message, a command or the next 
 comes.
 """
 
-import ipaddress
 import logging
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +18,7 @@ from pysyncobj import (
     SyncObjConf,
     SyncObjConsumer,
     SyncObjException,
+    dns_resolver,
     replicated,
 )
 from pysyncobj.tcp_connection import CONNECTION_STATE
@@ -27,6 +26,7 @@ from pysyncobj.transport import TCPTransport
 
 from regnal.bridges.contract import Clock
 from regnal.bridges.dcs.contract import StoreUnavailable
+from regnal.bridges.dcs.host_names import HostNames
 from regnal.bridges.dcs.raft_entries import without_repetition
 from regnal.bridges.dcs.raft_map import (
     Answer,
@@ -90,6 +90,7 @@ class RaftNode:
     def __init__(self, settings: RaftSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._names = HostNames()
         self._listeners: tuple[Callable[[], None], ...] = ()
         self.map = RaftMap(clock, self._on_change)
         self._replica: ReplicatedMap | None = None
@@ -175,12 +176,13 @@ class RaftNode:
 
     def _join(self) -> SyncObj:
         accept_plain_values_only()
+        use_names(self._names)
         settings = self._settings
         replica = ReplicatedMap(self.map)
         raft = SyncObj(
             settings.self_addr,
             settings.partner_addrs,
-            configuration_of(settings),
+            configuration_of(settings, self._names),
             consumers=[replica],
             transportClass=Transport,
         )
@@ -290,6 +292,31 @@ class Transport(TCPTransport):  # type: ignore[misc]  # untyped library
                 connection.disconnect()
 
 
+class Resolver:
+    """What pysyncobj asks for addresses: it must not wait in the node's thread."""
+
+    def __init__(self, names: HostNames) -> None:
+        self._names = names
+
+    def resolve(self, host: str) -> str | None:
+        """None: not known yet; the node tries again soon."""
+        try:
+            return self._names.addresses(host, 0, within=0.0)[0].place[0]
+        except OSError:
+            return None
+
+    def setTimeouts(self, *_: float) -> None:  # noqa: N802  # the library's name
+        """`HostNames` has its own."""
+
+    def setPreferredAddrFamily(self, _: object) -> None:  # noqa: N802
+        """The order of the host's resolver holds."""
+
+
+def use_names(names: HostNames) -> None:
+    """Names are looked up beside the node, and again when an address has changed."""
+    dns_resolver._g_resolver = Resolver(names)
+
+
 class Attempt:
     """One command on its way, until it is answered."""
 
@@ -311,13 +338,13 @@ class Attempt:
         return self._answer
 
 
-def configuration_of(settings: RaftSettings) -> SyncObjConf:
+def configuration_of(settings: RaftSettings, names: HostNames) -> SyncObjConf:
     timings = settings.timings
     votes = settings.self_addr is not None
     return SyncObjConf(
         autoTick=False,
         password=settings.password,
-        bindAddress=_resolved(settings.bind_addr),
+        bindAddress=_resolved(settings.bind_addr, names),
         maxBindRetries=1,
         raftMinTimeout=timings.min_timeout,
         raftMaxTimeout=timings.max_timeout,
@@ -329,9 +356,6 @@ def configuration_of(settings: RaftSettings) -> SyncObjConf:
         leaderFallbackTimeout=timings.leader_fallback_timeout,
         # Without a Raft leader a command fails, and we decide when to try again.
         commandsWaitLeader=False,
-        # A name may come to mean another address (a container that moved).
-        dnsCacheTime=30.0,
-        dnsFailCacheTime=5.0,
         journalFile=str(settings.journal_file) if votes else None,
         fullDumpFile=str(settings.dump_file) if votes else None,
         # The map is small, and a fork of a process with threads may hang.
@@ -339,14 +363,9 @@ def configuration_of(settings: RaftSettings) -> SyncObjConf:
     )
 
 
-def _resolved(address: str | None) -> str | None:
+def _resolved(address: str | None, names: HostNames) -> str | None:
     """With the host's number instead of its name; raises OSError."""
     if address is None:
         return None
     host, _, port = address.rpartition(":")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-        host = str(found[0][4][0])
-    return f"{host}:{port}"
+    return f"{names.addresses(host, int(port), BIND_RETRY)[0].place[0]}:{port}"
