@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
         """What to say to bytes that are no request, after those that are."""
 
         self._task: asyncio.Task[None] | None = None
+        self._streams = False
         self._drained: asyncio.Future[None] | None = None
         self.since = 0.0
         """When the client last began a request or got an answer, by the registry's
@@ -155,8 +156,9 @@ class Connection(asyncio.Protocol):
         self._serve_waiting()
 
     def eof_received(self) -> bool:
-        # A client that has sent all it will send may still wait for its answer.
-        return self._task is not None
+        # A client that has sent all it will send may still wait for its answer; but
+        # whether somebody still reads what has no end, this alone can tell.
+        return self._task is not None and not self._streams
 
     def pause_writing(self) -> None:
         """The client does not take our answers: ask it for no more questions."""
@@ -244,6 +246,7 @@ class Connection(asyncio.Protocol):
         self._serve_waiting()
 
     async def _stream(self, stream: Stream) -> None:
+        self._streams = True
         head = self._application.format.head(stream.head, None)
         self._write(head + b"Connection: close\r\n\r\n")
         try:

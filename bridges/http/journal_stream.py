@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -133,6 +133,9 @@ class _Job:
             if lines:
                 self._hand_over(lines)
         finally:
+            if isinstance(self._lines, Generator):
+                # It may hold files open.
+                self._lines.close()
             self._put(None)
 
     def _hand_over(self, lines: list[str]) -> None:

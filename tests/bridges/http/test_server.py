@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 import urllib3
 
+from regnal.bridges.http import server
 from regnal.bridges.http.errors import UnusableOptions
 from regnal.bridges.http.http1 import MAXIMUM_WAITING
 from regnal.bridges.http.server import Mouth
 from regnal.messages.base import Message
+from regnal.messages.requests import RequestAnswered, RestartRequested
 from tests.bridges.http.running import (
     CLIENT,
     DEADLINE,
@@ -368,6 +370,55 @@ def test_many_clients_at_once(api: Api) -> None:
         with client:
             assert read_all(client).startswith(b"HTTP/1.1 200")
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /pri", b"GET / HTTP/1.1\r\n\r\n"])
+def test_silent_clients_are_dropped(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything has a limit: who takes for ever to ask, or has asked and stays."""
+    monkeypatch.setattr(server, "IDLE_LIMIT", 0.2)
+    with (
+        serving() as running,
+        socket.create_connection(("127.0.0.1", running.port), DEADLINE) as client,
+    ):
+        client.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert read_all(client)[:12] in (b"", b"HTTP/1.1 503")
+
+
+def test_a_client_that_waits_for_us_is_not_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "IDLE_LIMIT", 0.1)
+    with serving() as running, contextlib.closing(running.connect()) as client:
+        client.request("POST", "/restart")
+        message = running.daemon.heard()
+        assert isinstance(message, RestartRequested)
+        with (
+            socket.create_connection(("127.0.0.1", running.port), DEADLINE) as silent,
+            contextlib.suppress(ConnectionResetError),
+        ):
+            read_all(silent)  # Dropped: the limit has passed.
+        running.daemon.order(
+            RequestAnswered(request=message.request, status=200, body="done")
+        )
+        assert read_reply(client).text == "done"
+
+
+def test_of_too_many_clients_the_idlest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A health check must always get through."""
+    monkeypatch.setattr(server, "MAXIMUM_CONNECTIONS", 5)
+    with serving() as running:
+        idle = [
+            socket.create_connection(("127.0.0.1", running.port), DEADLINE)
+            for _ in range(8)
+        ]
+        assert running.status("/patroni") == 200
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[0].recv(1) == b""
+        for client in idle:
+            client.close()
 
 
 def test_urllib3_is_served(api: Api) -> None:
