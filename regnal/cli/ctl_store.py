@@ -22,8 +22,9 @@ from regnal.runtime.options import StoreOptions
 
 T = TypeVar("T")
 
-PATIENCE: Seconds = 10.0
-"""How long a store may take: its client tries all endpoints within this."""
+PATIENCE: Seconds = 5.0
+"""How long a store may take: its client tries all endpoints within this.  The
+election of a store's own leader takes a second or two; a person waits for us."""
 
 GRACE: Seconds = 2.0
 """Beyond it; a client that is stuck is then left behind with the process."""
