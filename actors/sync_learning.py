@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from regnal.actors.standby_names import parse_standby_names
+from regnal.actors.sync_plan import Electors
 from regnal.actors.sync_state import UNKNOWN_REVISION, Noted, SyncManager, electors_of
 from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import (
@@ -69,19 +70,33 @@ def _learn_cluster(
     known = replace(manager, cluster=view)
     if _same(manager.key, view.sync):
         return replace(known, key=view.sync, key_is_seen=True)
+    adopted = replace(
+        known,
+        key=view.sync,
+        key_is_stale=False,
+        resting=manager.resting and not manager.key_is_stale,
+    )
+    if not manager.has_lease or (manager.key_is_seen and not manager.key_is_doubted):
+        # Views come in order: this one is newer than the key that we know.
+        return replace(adopted, key_is_seen=True, key_is_doubted=False, unsettled=())
     patience = manager.settings.retry_timeout if manager.settings else 0
-    if not manager.key_is_seen and now < manager.key_written_at + patience:
+    if not manager.key_is_doubted and now < manager.key_written_at + patience:
         # Older than what we wrote; or newer, and then the store will refuse our next
         # change of it.
         return known
+    # Somebody changed what we wrote before we saw it, or the view is very old: either
+    # may be so, until the store grants a change of one of them.
     return replace(
-        known,
-        key=view.sync,
-        key_is_seen=True,
-        key_is_stale=False,
-        unsettled=(),
-        resting=manager.resting and not manager.key_is_stale,
+        adopted,
+        key_is_doubted=True,
+        unsettled=_with(manager.unsettled, electors_of(manager.key, manager.member)),
     )
+
+
+def _with(
+    unsettled: tuple[Electors | None, ...], electors: Electors | None
+) -> tuple[Electors | None, ...]:
+    return unsettled if electors in unsettled else (*unsettled, electors)
 
 
 def _same(own: SyncState | None, seen: SyncState | None) -> bool:
@@ -110,6 +125,7 @@ def _learn_of_key(manager: SyncManager, message: Message, now: Instant) -> SyncM
                 key_is_seen=False,
                 key_written_at=now,
                 key_is_stale=False,
+                key_is_doubted=False,
                 unsettled=(),
                 restore_due=manager.restore_due or key is None,
             )
@@ -117,10 +133,9 @@ def _learn_of_key(manager: SyncManager, message: Message, now: Instant) -> SyncM
             return replace(answered, key_is_stale=True, read_due=True, resting=True)
         case KeyUnconfirmed(key="sync"):
             asked = electors_of(manager.writing, manager.member)
-            unsettled = manager.unsettled
-            if asked not in unsettled:
-                unsettled = (*unsettled, asked)
-            return replace(answered, unsettled=unsettled, resting=True)
+            return replace(
+                answered, unsettled=_with(manager.unsettled, asked), resting=True
+            )
         case _:
             return manager
 

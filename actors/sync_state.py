@@ -48,6 +48,9 @@ class SyncManager:
     """Whether it was observed as we wrote it: until then, views may be older."""
 
     key_written_at: Instant = 0.0
+    key_is_doubted: bool = False
+    """Whether another key was observed long after we wrote ours, and never ours."""
+
     key_is_stale: bool = False
     """Whether the store refused a change of it: it is not what we think."""
 
