@@ -1,14 +1,12 @@
 """`version`: of this program and, with a cluster, of the daemons and their PostgreSQL."""
 
-from importlib.metadata import version
-from pathlib import Path
-
 import click
 
 from regnal.cli.ctl_choice import chosen_members, group_option, members_argument
 from regnal.cli.ctl_rest import Members
 from regnal.cli.ctl_session import session_of
 from regnal.cli.rest_client import MemberUnreachable
+from regnal.cli.version import version_text
 from regnal.messages.cluster import MemberView
 
 FIRST_OF_TWO_PARTS = 100000
@@ -27,8 +25,8 @@ def version_command(
     group: int | None,
 ) -> None:
     """Output version of this command or a running cluster"""
-    program = Path(context.find_root().info_name or "regnalctl").name
-    click.echo(f"{program} version {version('regnal')}")
+    program = context.find_root().info_name or "regnalctl"
+    click.echo(f"{program} version {version_text(program)}")
     if cluster_name is None:
         return
     session = session_of(context)

@@ -30,13 +30,14 @@ COMMANDS = {
     "generate-sample-config": _command(
         "sample", "generate_sample_config", "Write a configuration to begin with"
     ),
+    "version": _command("version", "version", "Print name and version"),
 }
 
 RUN = "run"
-_SPELLED_AS_OPTIONS = ("validate-config", "generate-sample-config")
+_SPELLED_AS_OPTIONS = ("version", "validate-config", "generate-sample-config")
 """Patroni has them as options: `--validate-config FILE`."""
 
-_ANSWERED_HERE = ("--help", "-h", "--version")
+_ANSWERED_HERE = ("--help", "-h")
 
 
 @click.group(
@@ -44,7 +45,6 @@ _ANSWERED_HERE = ("--help", "-h", "--version")
     commands_elsewhere=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(package_name="regnal", message="%(prog)s %(version)s")
 def regnal() -> None:
     """Keep a PostgreSQL cluster highly available, and say why.
 
@@ -62,13 +62,10 @@ def as_commands(arguments: Sequence[str]) -> list[str]:
 
     Without any argument the daemon is run, configured by variables alone.
     """
-    if not arguments:
-        return [RUN]
+    if arguments and (arguments[0] in COMMANDS or arguments[0] in _ANSWERED_HERE):
+        return list(arguments)
     for command in _SPELLED_AS_OPTIONS:
         if f"--{command}" in arguments:
             rest = [one for one in arguments if one != f"--{command}"]
             return [command, *rest]
-    first = arguments[0]
-    if first in COMMANDS or first in _ANSWERED_HERE:
-        return list(arguments)
     return [RUN, *arguments]

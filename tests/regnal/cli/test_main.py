@@ -1,5 +1,6 @@
 """`regnal`: the daemon's old command line, and commands that are loaded when used."""
 
+import re
 import subprocess
 import sys
 
@@ -20,9 +21,10 @@ from regnal.cli.main import COMMANDS, as_commands, regnal
         (["--validate-config", "p.yml"], ["validate-config", "p.yml"]),
         (["p.yml", "--validate-config"], ["validate-config", "p.yml"]),
         (["--validate-config", "p.yml", "-i"], ["validate-config", "p.yml", "-i"]),
-        (["--version"], ["--version"]),
+        (["--version"], ["version"]),
         (["--help"], ["--help"]),
         (["demo", "--keep"], ["demo", "--keep"]),
+        (["demo", "--version"], ["demo", "--version"]),
         (["./demo"], ["run", "./demo"]),
     ],
 )
@@ -40,11 +42,19 @@ def test_all_commands_are_listed() -> None:
     assert all(f"  {name} " in result.stdout for name in COMMANDS)
 
 
-def test_the_version_is_printed() -> None:
-    result = CliRunner().invoke(regnal, ["--version"], prog_name="regnal")
+@pytest.mark.parametrize(
+    ("program", "text"),
+    [
+        ("regnal", r"regnal \d+\.\d+\.\d+"),
+        ("patroni", r"patroni 4\.\d.* \(regnal .*\)"),
+    ],
+)
+def test_the_version_is_printed(program: str, text: str) -> None:
+    """Contract 9.1, 11: under the peer's name it is one that its scripts understand."""
+    result = CliRunner().invoke(regnal, ["version"], prog_name=program)
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("regnal ")
+    assert re.fullmatch(text, result.stdout.strip())
 
 
 def test_a_command_whose_library_is_missing_leaves_the_others_alone() -> None:
