@@ -109,7 +109,7 @@ def is_safe(value: StandbyNames | None, key: Electors | None) -> bool:
         return True
     if value is None or value.everybody:
         return False
-    together = len({*key.names, *value.names})
+    together = len(_all_of(key.names, value.names))
     return together <= key.quorum + value.count
 
 
@@ -118,7 +118,7 @@ def may_set_value(situation: SyncSituation, value: StandbyNames) -> bool:
 
 
 def may_write_key(situation: SyncSituation, new: Electors) -> bool:
-    if not new.names:
+    if not new.names or new == situation.key:
         return True
     if not all(is_safe(value, new) for value in situation.values):
         return False
@@ -167,6 +167,11 @@ def _proposals(situation: SyncSituation) -> Iterator[Change]:
         yield from _towards_quorum(situation, key)
     else:
         yield from _towards_priority(situation, key)
+    # Where nothing else is allowed because of what may be otherwise: ask for what we
+    # know once more.  A granted answer settles it, and changes nothing.
+    yield WriteKey(key, "settle_the_sync_key")
+    if value is not None:
+        yield SetValue(value, "settle_the_standby_names")
 
 
 def _corrections(key: Electors, value: StandbyNames | None) -> Iterator[Change]:
@@ -174,7 +179,7 @@ def _corrections(key: Electors, value: StandbyNames | None) -> Iterator[Change]:
     why = "correct_the_sync_key"
     if value is not None and not value.everybody and value.count:
         if key.quorum > 0:
-            together = len({*key.names, *value.names})
+            together = len(_all_of(key.names, value.names))
             yield WriteKey(Electors(key.names, together - value.count), why)
         elif value.needs_all:
             both = tuple(name for name in key.names if name in value.names)
@@ -196,15 +201,13 @@ def _towards_priority(situation: SyncSituation, key: Electors) -> Iterator[Chang
     )
     if len(ready) < len(situation.wanted):
         # A standby that works is let go when the one in its place is in the key.
-        ready = tuple(sorted({*ready, *there}))
+        ready = _all_of(ready, there)
     yield WriteKey(Electors(ready), "publish_synchronous_standbys")
-    names = {*situation.wanted, *key.names}
+    names = _all_of(situation.wanted, key.names)
     if situation.single and len(names) > 1:
         yield WriteKey(NO_ELECTORS, "withdraw_replaced_standby")
     elif names:
-        yield SetValue(
-            standby_names(sorted(names), len(names)), "choose_synchronous_standbys"
-        )
+        yield SetValue(standby_names(names, len(names)), "choose_synchronous_standbys")
     elif value is not None:
         yield SetValue(situation.target, "choose_synchronous_standbys")
 
@@ -231,7 +234,7 @@ def _towards_quorum(situation: SyncSituation, key: Electors) -> Iterator[Change]
     value = situation.value
     if value is None or value.everybody or target.everybody:
         return
-    together = tuple(sorted({*key.names, *value.names, *voters}))
+    together = _all_of(key.names, value.names, voters)
     if may_set_value(situation, target):
         return
     yield WriteKey(
@@ -255,3 +258,8 @@ def _is_no_weaker(new: Electors, old: Electors | None) -> bool:
         return False
     added = sum(1 for name in new.names if name not in old.names)
     return new.quorum - added >= old.quorum
+
+
+def _all_of(*groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Every name of them once, sorted."""
+    return tuple(sorted(dict.fromkeys(name for group in groups for name in group)))

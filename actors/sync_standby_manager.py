@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from regnal.actors.standby_names import StandbyNames, standby_names_text
 from regnal.actors.step import Decider, Step
 from regnal.actors.sync_learning import LOOK, learn
 from regnal.actors.sync_plan import Electors, SetValue, WriteKey, next_change
-from regnal.actors.sync_state import UNKNOWN_REVISION, SyncManager
+from regnal.actors.sync_state import (
+    UNKNOWN_REVISION,
+    SyncManager,
+    spelled,
+    spelled_value,
+)
 from regnal.messages.base import Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import (
     ClusterObserved,
@@ -108,7 +112,7 @@ def take_the_next_step(manager: SyncManager, now: Instant) -> Said:
         case WriteKey(electors=electors, why=why):
             return _write(manager, electors, now, why, facts)
         case SetValue(value=value, why=why):
-            return _set(manager, _text(manager, value), why, facts)
+            return _set(manager, spelled_value(manager, value), why, facts)
         case None:
             return None
 
@@ -214,7 +218,7 @@ def _write(
     facts: Mapping[str, object],
 ) -> Step[SyncManager]:
     assert manager.settings is not None
-    standbys = tuple(sorted(_spelled(manager, name) for name in electors.names))
+    standbys = tuple(sorted(spelled(manager, name) for name in electors.names))
     wanted = SyncState(
         leader=manager.member,
         standbys=standbys,
@@ -253,23 +257,6 @@ def _set(
         rule=why,
         facts=facts,
     )
-
-
-def _text(manager: SyncManager, value: StandbyNames) -> str:
-    if value.everybody:
-        return "*"
-    names = [_spelled(manager, name) for name in value.names]
-    return standby_names_text(names, value.count, by_quorum=value.by_quorum)
-
-
-def _spelled(manager: SyncManager, name: str) -> MemberName:
-    """The name as its member spells it (SYNC-10)."""
-    members = manager.cluster.members if manager.cluster else ()
-    spellings = (
-        *(member.name for member in members),
-        *(manager.key.standbys if manager.key else ()),
-    )
-    return next((s for s in spellings if s.lower() == name), name)
 
 
 RULES: tuple[Rule, ...] = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from regnal.actors.standby_names import StandbyNames
+from regnal.actors.standby_names import StandbyNames, standby_names_text
 from regnal.actors.sync_choice import (
     VERSION_9_6,
     Standby,
@@ -194,3 +194,21 @@ def electors_of(key: SyncState | None, leader: MemberName) -> Electors | None:
         return None
     names = {name.lower(): None for name in key.standbys}
     return Electors(tuple(sorted(names)), key.quorum)
+
+
+def spelled_value(manager: SyncManager, value: StandbyNames) -> str:
+    """The parameter's text, names as their members spell them."""
+    if value.everybody:
+        return "*"
+    names = [spelled(manager, name) for name in value.names]
+    return standby_names_text(names, value.count, by_quorum=value.by_quorum)
+
+
+def spelled(manager: SyncManager, name: str) -> MemberName:
+    """The name as its member spells it (SYNC-10)."""
+    members = manager.cluster.members if manager.cluster else ()
+    spellings = (
+        *(member.name for member in members),
+        *(manager.key.standbys if manager.key else ()),
+    )
+    return next((s for s in spellings if s.lower() == name), name)
