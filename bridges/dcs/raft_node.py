@@ -7,6 +7,7 @@ comes.
 
 import logging
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -178,11 +179,14 @@ class RaftNode:
         accept_plain_values_only()
         use_names(self._names)
         settings = self._settings
+        configuration = configuration_of(settings, self._names)
+        if settings.self_addr is not None:
+            _check_port(configuration.bindAddress, settings.self_addr)
         replica = ReplicatedMap(self.map)
         raft = SyncObj(
             settings.self_addr,
             settings.partner_addrs,
-            configuration_of(settings, self._names),
+            configuration,
             consumers=[replica],
             transportClass=Transport,
         )
@@ -369,3 +373,13 @@ def _resolved(address: str | None, names: HostNames) -> str | None:
         return None
     host, _, port = address.rpartition(":")
     return f"{names.addresses(host, int(port), BIND_RETRY)[0].place[0]}:{port}"
+
+
+def _check_port(bind_addr: str | None, self_addr: str) -> None:
+    """Raises OSError if somebody listens there: pysyncobj would keep files open."""
+    host, _, port = (bind_addr or self_addr).rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Without bind_addr it listens on all addresses.
+        probe.bind((host if bind_addr else "", int(port)))

@@ -1,9 +1,12 @@
 """Three Raft nodes in this process, for tests."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from regnal.bridges.contract import Clock
 from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.raft_node import RaftNode
 from regnal.bridges.dcs.raft_settings import RaftSettings, RaftTimings
@@ -20,12 +23,44 @@ QUICK = RaftTimings(
 
 
 class SharedNode(RaftNode):
-    """A node that outlives the stores on it."""
+    """A node that outlives the stores on it, and can be frozen."""
+
+    def __init__(self, settings: RaftSettings, clock: Clock) -> None:
+        super().__init__(settings, clock)
+        self._running = threading.Event()
+        self._running.set()
+        self._standing = threading.Event()
+
+    def _look_for_contact(self, raft: Any) -> None:
+        """Called at every tick: here the node's thread stands still if frozen."""
+        if not self._running.is_set():
+            self._standing.set()
+            self._running.wait()
+            self._standing.clear()
+        super()._look_for_contact(raft)
+
+    def freeze(self) -> None:
+        """Stands still when this returns."""
+        self._running.clear()
+        assert self._standing.wait(5)
+
+    def thaw(self) -> None:
+        self._running.set()
+
+    @property
+    def is_raft_leader(self) -> bool:
+        return self._raft is not None and bool(self._raft._isLeader())
+
+    def compact(self) -> None:
+        """Write a dump, and cut the journal."""
+        assert self._raft is not None
+        self._raft.forceLogCompaction()
 
     def close(self) -> None:
         pass
 
     def end(self) -> None:
+        self.thaw()
         super().close()
 
 
