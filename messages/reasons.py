@@ -83,8 +83,6 @@ SENTENCES = {
     "VERSION_UNKNOWN": "the version of PostgreSQL in {directory} is not known",
     "OPTION_INVALID": "{option} {error}",
     "ACCOUNT_FAILED": "the account {name} could not be created: {error}",
-    "METHOD_FAILED": "{method} could not create a replica: {error}",
-    "NO_METHOD": "no replica creation method can be used without a source",
     "SYSTEM_IDENTIFIER_MISMATCH": "the data directory belongs to cluster {local}, "
     "this cluster is {cluster}",
     "DIVERGED": "our timeline {timeline} left the leader's history at {lsn}",

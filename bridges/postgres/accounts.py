@@ -167,7 +167,7 @@ def _create_or_alter(
     session: Session, account: WantedAccount, cancel: CancelToken
 ) -> None:
     rows = session.query(
-        "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s",
+        "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s",
         [account.name],
         timeout=STATEMENT_TIMEOUT,
         cancel=cancel,
@@ -210,7 +210,9 @@ def _legacy_users(options: PostgresOptions) -> Iterator[WantedAccount]:
 def _attributes(name: str, section: Mapping[str, Any]) -> tuple[str, ...]:
     attributes = tuple(str(word).strip() for word in section.get("options") or ())
     if any(";" in word for word in attributes):
-        raise _invalid(f"bootstrap.users.{name}.options", "must be words of CREATE ROLE")
+        raise _invalid(
+            f"bootstrap.users.{name}.options", "must be words of CREATE ROLE"
+        )
     if not {"LOGIN", "NOLOGIN"}.intersection(word.upper() for word in attributes):
         attributes += ("LOGIN",)
     return attributes

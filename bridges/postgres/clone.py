@@ -3,13 +3,12 @@
 import logging
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from regnal.bridges.postgres import data_directory
 from regnal.bridges.postgres.binary_version import binary_version
-from regnal.bridges.postgres.config_files import restore_missing_files
 from regnal.bridges.postgres.conninfo import upstream_dsn
 from regnal.bridges.postgres.crash_recovery import refuse_if_running
 from regnal.bridges.postgres.errors import OperationError
@@ -47,6 +46,11 @@ PROGRESS = re.compile(r"(\d+)/(\d+) kB")
 OWN_KEYS = ("command", "no_params", "no_leader", "no_master", "keep_data")
 """Of a method's section; the others become arguments (REPL-02)."""
 
+DYNAMIC_CONFIGURATION = "patroni.dynamic.json"
+"""The daemon's copy of the dynamic configuration, in the data directory."""
+
+Section: TypeAlias = Mapping[str, Any] | Sequence[Any]
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,8 +61,8 @@ def clone(operation: Operation, command: ClonePostgres) -> PostgresCloned:
     remove_mark(options)
     failure: OperationError | None = None
     for name in _methods(options, command):
-        section = options.replica_methods.get(name, {})
-        if command.source is None and not _needs_no_source(section):
+        section = _section(options, name)
+        if command.source is None and not _needs_no_source(name, section):
             continue
         try:
             _run(operation, command, name, section)
@@ -66,7 +70,7 @@ def clone(operation: Operation, command: ClonePostgres) -> PostgresCloned:
             logger.warning("The replica method %s failed: %s", name, error.reason)
             failure = error
             continue
-        restore_missing_files(options)
+        _tidy(options, command)
         return PostgresCloned(method=name)
     raise failure or OperationError(because("NO_REPLICA_METHOD"))
 
@@ -78,23 +82,49 @@ def _methods(options: PostgresOptions, command: ClonePostgres) -> tuple[str, ...
     return options.create_replica_methods or (BASEBACKUP,)
 
 
-def _needs_no_source(section: Mapping[str, Any]) -> bool:
-    return is_true(section.get("no_leader")) or is_true(section.get("no_master"))
+def _section(options: PostgresOptions, name: str) -> Section:
+    """That of basebackup may be a list."""
+    section: object = options.replica_methods.get(name)
+    return section if isinstance(section, Mapping | list | tuple) else {}
+
+
+def _has(section: Section, *flags: str) -> bool:
+    """Whether one of the flags is on."""
+    return isinstance(section, Mapping) and any(
+        is_true(section.get(flag)) for flag in flags
+    )
+
+
+def _needs_no_source(name: str, section: Section) -> bool:
+    return name != BASEBACKUP and _has(section, "no_leader", "no_master")
+
+
+def _tidy(options: PostgresOptions, command: ClonePostgres) -> None:
+    """Raises OperationError."""
+    copied = options.data_dir / DYNAMIC_CONFIGURATION
+    try:
+        if command.remote:  # it is the configuration of another cluster
+            copied.unlink(missing_ok=True)
+    except OSError as error:
+        raise OperationError(
+            because("IO_ERROR", path=str(copied), error=str(error))
+        ) from error
 
 
 def _run(
-    operation: Operation, command: ClonePostgres, name: str, section: Mapping[str, Any]
+    operation: Operation, command: ClonePostgres, name: str, section: Section
 ) -> None:
     """One method, with the directory emptied before it and after its failure."""
     options = operation.options
-    keeps_data = is_true(section.get("keep_data"))
+    keeps_data = name != BASEBACKUP and _has(section, "keep_data")
     if not keeps_data:
         data_directory.remove(options)
     data_directory.prepare_for_clone(options)
     done = False
     try:
         if name == BASEBACKUP:
-            _base_backup(operation, command, section)
+            assert command.source is not None, "basebackup needs a source"
+            _base_backup(operation, command.source, section)
         else:
             _custom(operation, command, name, section)
         done = data_directory.examine(options) == "valid"
@@ -107,10 +137,7 @@ def _run(
         )
 
 
-def _base_backup(
-    operation: Operation, command: ClonePostgres, section: Mapping[str, Any]
-) -> None:
-    assert command.source is not None
+def _base_backup(operation: Operation, source: Upstream, section: Section) -> None:
     options = operation.options
     argv: list[str | Path] = [
         find_binary(options, "pg_basebackup"),
@@ -120,15 +147,16 @@ def _base_backup(
         "--checkpoint=fast",
         "--progress",
         "--no-password",
-        f"--dbname={_dsn(options, command.source)}",
+        f"--dbname={_dsn(options, source)}",
         *_base_backup_options(options, section),
     ]
+    logger.debug("Running %s", shlex.join(map(str, argv)))
     for attempt in range(1, ATTEMPTS + 1):
         result = run_program(
             argv,
             cancel=operation.cancel,
             timeout=None,
-            env=write_passfile(options, command.source),
+            env=write_passfile(options, source),
             on_output=_Progress(operation).read,
         )
         if result.exit_status == 0:
@@ -141,9 +169,7 @@ def _base_backup(
     raise _failed("pg_basebackup", result)
 
 
-def _base_backup_options(
-    options: PostgresOptions, section: Mapping[str, Any]
-) -> Iterator[str]:
+def _base_backup_options(options: PostgresOptions, section: Section) -> Iterator[str]:
     """REPL-07: options that would break the result are logged and skipped."""
     try:
         wanted = read_tool_options(section)
@@ -151,7 +177,7 @@ def _base_backup_options(
         logger.error("postgresql.basebackup is passed over: %s", error)
         return
     for option in wanted:
-        if option.name.replace("_", "-") in ("no-leader", "no-master", "keep-data"):
+        if option.name in OWN_KEYS:
             continue
         if may_basebackup(option, binary_version(options)):
             yield option.argument
@@ -160,22 +186,27 @@ def _base_backup_options(
 
 
 def _custom(
-    operation: Operation, command: ClonePostgres, name: str, section: Mapping[str, Any]
+    operation: Operation, command: ClonePostgres, name: str, given: Section
 ) -> None:
     """REPL-02 to REPL-05."""
     options = operation.options
+    section: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    has_parameters = not _has(section, "no_params")
+    passed_over = ("command",) if has_parameters else OWN_KEYS
     own = [
-        as_argument(key, value) for key, value in section.items() if key not in OWN_KEYS
+        as_argument(key, value)
+        for key, value in section.items()
+        if key not in passed_over and value is not None
     ]
-    given = [
+    places = [
         f"--scope={options.scope}",
         "--role=replica",
         f"--datadir={options.data_dir}",
         f"--connstring={_dsn(options, command.source) if command.source else ''}",
     ]
     argv = shlex.split(str(section.get("command") or name)) + own
-    if not is_true(section.get("no_params")):
-        argv += given
+    if has_parameters:
+        argv += places
     result = run_program(
         argv,
         cancel=operation.cancel,
@@ -193,12 +224,12 @@ def _dsn(options: PostgresOptions, source: Upstream) -> str:
 def _pause(cancel: CancelToken) -> None:
     """Raises Cancelled as soon as somebody cancels."""
     cancel.wait(PAUSE)
-    cancel.raise_if_cancelled()
 
 
 def _failed(program: str, result: ProgramResult) -> OperationError:
     reason = because("PROGRAM_FAILED", program=program, status=result.exit_status)
-    return OperationError(reason, result.output)
+    told = [line for line in result.output.splitlines() if not PROGRESS.search(line)]
+    return OperationError(reason, "\n".join(told))
 
 
 def _last_line(result: ProgramResult) -> str:

@@ -58,7 +58,9 @@ class Configuration:
     """All that the files are to say."""
 
     parameters: EffectiveParameters
-    recovery: Recovery
+    recovery: Recovery | None
+    """None: signal files and recovery settings stay as somebody left them."""
+
     pg_hba: tuple[str, ...] | None
     """None: the file is not ours."""
 
@@ -107,6 +109,7 @@ def write_configuration(
         ),
         server_version,
     )
+    save_copies(options)
     if role == "standby" and control is not None:
         raised = raised_for_standby(parameters, control)
         return tuple(f"--{name}={value}" for name, value in raised.items())
@@ -121,7 +124,8 @@ def write_files(
         restore_missing_files(options)
         _keep_original(options)
         _write_authentication(options, configuration)
-        _write_recovery(options, configuration.recovery, server_version)
+        if configuration.recovery is not None:
+            _write_recovery(options, configuration.recovery, server_version)
         _write_main(options, configuration, server_version)
     except OSError as error:
         path = str(error.filename or options.config_dir)
@@ -141,7 +145,7 @@ def save_copies(options: PostgresOptions) -> None:
         for path in _saved_files(options):
             if path.is_file():
                 copy = _copy_of(options, path)
-                replace_file(copy, _read(path) or "", file_mode(options, copy))
+                replace_file(copy, read_file(path) or "", file_mode(options, copy))
     except OSError as error:
         raise OperationError(
             because("IO_ERROR", path=str(error.filename), error=str(error.strerror))
@@ -159,7 +163,7 @@ def restore_missing_files(options: PostgresOptions) -> None:
         sources = (_copy_of(options, path), options.data_dir / path.name)
         found = next((s for s in sources if s != path and s.is_file()), None)
         if found is not None:
-            replace_file(path, _read(found) or "", file_mode(options, path))
+            replace_file(path, read_file(found) or "", file_mode(options, path))
             logger.info("Restored %s from %s.", path, found)
     ident = options.config_dir / "pg_ident.conf"
     if not ident.exists():  # without it the server would complain at every reload
@@ -210,7 +214,7 @@ def _keep_original(options: PostgresOptions) -> None:
     main, base = main_file(options), base_file(options)
     if base.exists():
         return
-    original = _read(main)
+    original = read_file(main)
     if original is not None and not _is_generated(options, original):
         main.rename(base)
     elif not options.custom_conf:
@@ -272,7 +276,7 @@ def _write_recovery_conf(options: PostgresOptions, recovery: Recovery) -> None:
 def _clean_auto_conf(options: PostgresOptions) -> None:
     """ALTER SYSTEM must not turn a standby elsewhere (REPL-23)."""
     path = options.data_dir / "postgresql.auto.conf"
-    text = _read(path)
+    text = read_file(path)
     if text is None:
         return
     cleaned = without_assignments(text, ALL_NAMES)
@@ -285,7 +289,7 @@ def _write_main(
     options: PostgresOptions, configuration: Configuration, server_version: int
 ) -> None:
     path = main_file(options)
-    before = _read(path)
+    before = read_file(path)
     text = main_text(options, configuration, server_version)
     if not replace_file(path, text, file_mode(options, path)):
         return
@@ -307,7 +311,7 @@ def main_text(
     for name, file in (("hba_file", "pg_hba.conf"), ("ident_file", "pg_ident.conf")):
         if name not in given:
             settings[name] = str(options.config_dir / file)
-    if server_version >= 120000:
+    if server_version >= 120000 and configuration.recovery is not None:
         settings |= configuration.recovery.settings
     return (
         HEADER.format(base=options.config_base_name)
@@ -321,11 +325,11 @@ def _synchronous_standbys(
 ) -> str | None:
     if given is not None or not options.synchronous_mode or role != "primary":
         return given
-    text = _read(main_file(options)) or ""
+    text = read_file(main_file(options)) or ""
     return parse_assignments(text).get("synchronous_standby_names")
 
 
-def _read(path: Path) -> str | None:
+def read_file(path: Path) -> str | None:
     """None: there is no such file.  Bytes that are not UTF-8 survive."""
     try:
         return path.read_text(errors="surrogateescape")
