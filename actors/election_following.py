@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from regnal.actors.election_rule import Conclusion
-from regnal.actors.election_state import STREAM_WITHIN, Election
+from regnal.actors.election_state import LOOK_EVERY, STREAM_WITHIN, Election
 from regnal.actors.upstreams import (
     remote_upstream,
     source_to_clone,
@@ -18,7 +18,6 @@ from regnal.messages.operations import (
 )
 from regnal.messages.postgres import ObservePostgres, Upstream
 from regnal.messages.reasons import because
-
 
 COMPARE_AGAIN_AFTER = 30.0
 """Seconds without streaming after which histories are compared even though the
@@ -109,11 +108,16 @@ def follow_the_leader(view: Election, now: Instant) -> Conclusion | None:
 
 
 def look_whether_we_stream(view: Election, now: Instant) -> Conclusion | None:
-    """A while after we were told to follow: an old observation proves nothing."""
-    due_at = view.told_to_follow_at + STREAM_WITHIN
+    """After we were told to follow: an old observation proves nothing, and others
+    wait to hear that we stream."""
+    postgres = view.postgres
     if view.phase != "standby" or view.busy is not None or view.has_lease:
         return None
-    if now < due_at or view.observed_at >= due_at or view.looked_at >= due_at:
+    if postgres is None or postgres.replication_state == "streaming":
+        return None
+    if now - view.told_to_follow_at > STREAM_WITHIN + LOOK_EVERY:
+        return None
+    if now - view.looked_at < LOOK_EVERY:
         return None
     return Conclusion(replace(view, looked_at=now), said=(ObservePostgres(),))
 

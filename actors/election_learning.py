@@ -113,6 +113,7 @@ def _learn_cluster(
         known_members=_merge(view.known_members, cluster),
         suspicious_since=None if changed else view.suspicious_since,
         race_after=None if leader is not None else view.race_after,
+        look_due=view.look_due or _shows_another_standby(view, cluster),
         seen_initialized=view.seen_initialized or cluster.is_initialized,
         handed_to=handed_to,
         handed_at=handed_at,
@@ -149,6 +150,21 @@ def _was_taken(view: Election, cluster: ClusterView) -> bool:
     if view.own_session is None:
         return False
     return leader.session != view.own_session
+
+
+def _shows_another_standby(view: Election, cluster: ClusterView) -> bool:
+    """Whether a member says that it streams, and our primary did not know."""
+    if view.phase != "primary" or view.postgres is None:
+        return False
+    known = {sender.application_name for sender in view.postgres.senders}
+    before = view.cluster
+    return any(
+        member.replication_state == "streaming"
+        and member.name not in known
+        and member.name != view.member
+        and (before is None or before.member(member.name) != member)
+        for member in cluster.members
+    )
 
 
 def _merge(

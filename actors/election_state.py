@@ -23,6 +23,9 @@ STREAM_WITHIN = 3.0
 """Seconds in which a standby that was told to follow should stream; then its
 history is compared with the leader's."""
 
+LOOK_EVERY = 0.25
+"""Seconds between two looks at a standby that is about to stream."""
+
 WRITABLE_PHASES: tuple[Phase, ...] = ("primary", "promoting", "checkpointing")
 
 
@@ -159,6 +162,9 @@ class Election:
     told_to_follow_at: Instant = float("-inf")
     observed_at: Instant = float("-inf")
     """When PostgreSQL was last observed."""
+
+    look_due: bool = False
+    """Whether the store shows a standby that our last observation does not."""
 
     looked_at: Instant = float("-inf")
     """When we asked for an observation, to see whether our standby streams."""

@@ -9,7 +9,12 @@ from dataclasses import replace
 from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_lease import FAILSAFE_TIMEOUT
 from regnal.actors.election_shutdown import HAND_OVER_DEADLINE, SHUTDOWN_PATIENCE
-from regnal.actors.election_state import PROBE_FRESH_FOR, STREAM_WITHIN, Election
+from regnal.actors.election_state import (
+    LOOK_EVERY,
+    PROBE_FRESH_FOR,
+    STREAM_WITHIN,
+    Election,
+)
 from regnal.messages.base import Instant, Message
 from regnal.messages.lease import RenewLeader
 from regnal.messages.postgres import ObservePostgres
@@ -22,6 +27,7 @@ def keep_up(view: Election, now: Instant) -> tuple[Election, tuple[Message, ...]
     """The state after all chores that are due, and what they say."""
     said: list[Message] = []
     view = _beat(view, now, said)
+    view = _look(view, said)
     view = _renew(view, now, said)
     view = _set_alarm(view, now, said)
     return view, tuple(said)
@@ -41,6 +47,15 @@ def _beat(view: Election, now: Instant, said: list[Message]) -> Election:
         due = now + interval
     said += (SetTimer(name=HEARTBEAT, at=due), ObservePostgres())
     return replace(view, heartbeat_at=due, renewal_due=True)
+
+
+def _look(view: Election, said: list[Message]) -> Election:
+    """A standby came: see at once how far it is, for the choice of synchronous ones."""
+    if not view.look_due:
+        return view
+    if ObservePostgres() not in said:
+        said.append(ObservePostgres())
+    return replace(view, look_due=False)
 
 
 def _renew(view: Election, now: Instant, said: list[Message]) -> Election:
@@ -86,8 +101,9 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         view.retry_at,
         view.poll_at,
         view.schedule_at,
-        view.told_to_follow_at + STREAM_WITHIN,
     ]
+    if now - view.told_to_follow_at < STREAM_WITHIN:
+        moments.append(view.looked_at + LOOK_EVERY)
     if view.lease_until is not None and view.settings is not None:
         last_moment = view.lease_until - view.margin
         moments.append(last_moment)

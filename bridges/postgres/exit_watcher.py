@@ -6,6 +6,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from regnal.bridges.contract import Voice
 from regnal.bridges.postgres.control_data import read_control_data
@@ -28,6 +29,7 @@ class ExitWatcher:
         self._lock = threading.Lock()
         self._waiting: dict[int, Callable[[], None]] = {}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._oom_kills: int | None = None
         self._stopping = False
         self._thread = threading.Thread(
             target=self._run, name="postgres-exit-watcher", daemon=True
@@ -98,12 +100,27 @@ class ExitWatcher:
                 signal=killed_by,
                 expected=postmaster.stop_expected,
                 control=read_control_data(self._server.options),
-                oom_killed=_oom_killed(killed_by),
+                oom_killed=self._oom_killed(status),
             )
         )
         self._on_exit()
 
+    def note_oom_kills(self) -> None:
+        """Remember the count of now; called with each observation."""
+        self._oom_kills = oom_kills()
 
-def _oom_killed(killed_by: int | None) -> bool | None:
-    """The kernel's OOM killer uses SIGKILL, but so may anybody."""
-    return None if killed_by in (None, signal.SIGKILL) else False
+    def _oom_killed(self, status: int | None) -> bool | None:
+        """None: it cannot be known, or the kernel does not count for us."""
+        if status is None or self._oom_kills is None:
+            return None
+        return status == -signal.SIGKILL and oom_kills() != self._oom_kills
+
+
+def oom_kills() -> int | None:
+    """How many processes the kernel has killed on this host for want of memory."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return None
+    counts = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
+    return int(counts[0]) if counts else None

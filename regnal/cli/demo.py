@@ -38,7 +38,7 @@ def demo_command(sync: bool, keep: bool, ttl: int) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     directory = Path(tempfile.mkdtemp(prefix="regnal-demo-"))
     cluster = None
-    kept = False
+    kept = failed = False
     try:
         cluster = _cluster(directory, sync=sync, ttl=ttl)
         demonstration = Demonstration(cluster, synchronous=sync, tell=click.echo)
@@ -49,6 +49,7 @@ def demo_command(sync: bool, keep: bool, ttl: int) -> None:
             raise NothingToRun("acknowledged rows are missing in synchronous mode")
     except NothingToRun as error:
         click.echo(f"regnal demo: {error}", err=True)
+        failed = True
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("\nInterrupted; everything that was started is ended.", err=True)
@@ -57,9 +58,7 @@ def demo_command(sync: bool, keep: bool, ttl: int) -> None:
         if kept and cluster is not None:
             click.echo(_what_to_try(cluster, directory))
         else:
-            if cluster is not None:
-                cluster.stop()
-            shutil.rmtree(directory, ignore_errors=True)
+            _clean_up(cluster, directory, failed=failed)
 
 
 def _cluster(directory: Path, *, sync: bool, ttl: int) -> Cluster:
@@ -78,6 +77,16 @@ def _cluster(directory: Path, *, sync: bool, ttl: int) -> Cluster:
             retry_timeout=max(3, ttl // 4),
         )
     )
+
+
+def _clean_up(cluster: Cluster | None, directory: Path, *, failed: bool) -> None:
+    """End what was started; after a failure the evidence stays."""
+    if cluster is not None:
+        cluster.stop()
+    if failed and cluster is not None:
+        click.echo(f"Logs and journals are kept in {directory}", err=True)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _is_bad(report: Report, *, sync: bool) -> bool:
