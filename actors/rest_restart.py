@@ -174,6 +174,14 @@ def look_at_the_schedule(rest: Rest, heard: Message, moment: Moment) -> Conclusi
     if None not in (known, started_at) and known != started_at:
         return drop_the_scheduled_restart(rest, "PostgreSQL was restarted meanwhile")
     late = (moment.wall_us - scheduled.due_us) / 1e6
+    if late < 0 and known is None and started_at is not None:
+        # It had only just started when the restart was asked for.
+        scheduled = replace(scheduled, postmaster_started_at=started_at)
+        document = published_schedule(scheduled)
+        return Conclusion(
+            replace(rest, scheduled=scheduled),
+            (ScheduledRestartChanged(document=document),),
+        )
     if late < 0:
         return _wait_on(rest, scheduled, heard, moment)
     dropped = drop_the_scheduled_restart(rest, "it is due")

@@ -172,6 +172,7 @@ def candidates_were_probed(
 def _is_good(peer: PeerStatus) -> bool:
     return (
         peer.answered
+        and peer.state == "running"
         and not peer.nofailover
         and peer.failover_priority > 0
         and not peer.watchdog_failed

@@ -326,3 +326,13 @@ def test_a_wall_clock_that_was_set_forward_does_not_hide_it() -> None:
     told = scheduled()
     looked = told.hear(primary(postmaster_started_at=STARTED), at=due_at(told) + 1)
     assert looked.of(RestartWanted)
+
+
+def test_a_postmaster_that_had_only_just_started_is_noted_later() -> None:
+    """SCHED-04: without it nobody could tell that PostgreSQL was restarted since."""
+    told = leader(restart(schedule=AT)).hear(primary(postmaster_started_at=STARTED))
+    (changed,) = told.of(ScheduledRestartChanged)
+    assert json.loads(changed.document or "")["postmaster_start_time"] == STARTED
+    assert not told.hear(primary(postmaster_started_at=STARTED)).said
+    restarted = told.hear(primary(postmaster_started_at="2030-02-02T00:00:00+00:00"))
+    assert restarted.state.scheduled is None

@@ -43,7 +43,7 @@ OUR_KEY = FailoverRequest(leader="pg1", candidate="pg2", scheduled_at=None, revi
 def probed(*names: str, request: str | None = "r1", **fields: Any) -> PeersProbed:
     return PeersProbed(
         peers=tuple(
-            PeerStatus(**{"name": name, "answered": True, "role": "replica", **fields})
+            PeerStatus(**{"name": name, "answered": True, "state": "running", **fields})
             for name in names
         ),
         asked_at=100.0,
@@ -252,6 +252,7 @@ def test_who_is_probed(
     "fields",
     [
         pytest.param({"answered": False, "error": "refused"}, id="not reachable"),
+        pytest.param({"state": "creating replica"}, id="not running"),
         pytest.param({"nofailover": True}, id="nofailover"),
         pytest.param({"failover_priority": 0}, id="priority 0"),
         pytest.param({"watchdog_failed": True}, id="watchdog"),
