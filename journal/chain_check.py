@@ -104,6 +104,8 @@ class ChainCheck:
             if fields["format"] > FORMAT:
                 return Line(None, _newer(fields, *where))
             is_whole = chain(fields["previous"], covered) == stored
+        elif offset == 0:
+            is_whole = False  # every segment begins with one
         if self.number and number > self.number + 1:
             is_whole = is_whole or kind != "start"  # what it follows is missing
             damage = _missing(self.number + 1, number - 1, *where)

@@ -5,7 +5,7 @@ turns the old data into the new, one version at a time.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -52,16 +52,16 @@ def envelope_of(
     record: Record, upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS
 ) -> Envelope[Message]:
     """The message of a record of kind `message`.  Raises Undecodable."""
-    fields = record.fields
+    found = record.fields
     try:
         return Envelope(
-            id=fields["id"],
-            hlc=parse_hlc(fields["hlc"]),
-            at=fields["at"],
-            said_by=fields["from"],
-            cause=fields.get("cause"),
-            trace=fields.get("trace"),
-            message=_message(fields["type"], fields["v"], fields["data"], upcasters),
+            id=found["id"],
+            hlc=parse_hlc(str(found["hlc"])),
+            at=found["at"],
+            said_by=found["from"],
+            cause=found.get("cause"),
+            trace=found.get("trace"),
+            message=_message(found["type"], found["v"], found["data"], upcasters),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error
@@ -69,17 +69,17 @@ def envelope_of(
 
 def step_of(record: Record) -> StepTaken:
     """The step of a record of kind `step`.  Raises Undecodable."""
-    fields = record.fields
+    found = record.fields
     try:
         return StepTaken(
-            actor=fields["actor"],
-            heard=fields["heard"],
-            rule=fields.get("rule"),
-            facts=fields.get("facts", {}),
-            said=tuple(fields.get("said", ())),
-            hlc=parse_hlc(fields["hlc"]),
-            at=fields["at"],
-            repeats=fields.get("repeats", 0),
+            actor=found["actor"],
+            heard=found["heard"],
+            rule=found.get("rule"),
+            facts=found.get("facts", {}),
+            said=tuple(found.get("said", ())),
+            hlc=parse_hlc(str(found["hlc"])),
+            at=found["at"],
+            repeats=found.get("repeats", 0),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error
@@ -88,12 +88,18 @@ def step_of(record: Record) -> StepTaken:
 def state_of(record: Record, decider: Decider[S]) -> S:
     """The state in a record of kind `snapshot`.  Raises Undecodable.
 
-    A state has no versions and no upcasters: what cannot be read is replayed
-    from an earlier snapshot instead.
+    A state has no versions and no upcasters: what has not exactly today's fields
+    is not read, and replay begins at an earlier snapshot instead.
     """
     try:
-        return TypeAdapter(decider.state).validate_python(record.fields["state"])
-    except (KeyError, ValidationError) as error:
+        found = record.fields["state"]
+        assert is_dataclass(decider.state)
+        wanted = {field.name for field in fields(decider.state)}
+        if set(found) != wanted:
+            differing = ", ".join(sorted(set(found) ^ wanted))
+            raise Undecodable(f"record {record.n}: the state differs in {differing}")
+        return TypeAdapter(decider.state).validate_python(found)
+    except (KeyError, TypeError, ValidationError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error
 
 

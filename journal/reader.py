@@ -90,7 +90,10 @@ def scan(
     check = ChainCheck()
     wanted = _wanted(segments(directory), window)
     for segment in wanted:
-        with SegmentReader(segment, check) as reader:
+        reader = _reader(segment, check)
+        if reader is None:
+            continue
+        with reader:
             for item in reader.read():
                 if isinstance(item, Damage):
                     yield item
@@ -122,7 +125,10 @@ def follow(
             yield check.number
             continue
         done = todo[0].first
-        with SegmentReader(todo[0], check) as reader:
+        reader = _reader(todo[0], check)
+        if reader is None:
+            continue
+        with reader:
             while True:
                 for item in reader.read():
                     if isinstance(item, Damage) or window.has(item):
@@ -194,6 +200,14 @@ class SegmentReader:
             kind = fields["kind"]
             self.is_sealed = kind == "seal"
             yield Record(fields["n"], kind, fields, text)
+
+
+def _reader(segment: Segment, check: ChainCheck) -> SegmentReader | None:
+    """None: retention has removed the segment since we listed it."""
+    try:
+        return SegmentReader(segment, check)
+    except FileNotFoundError:
+        return None
 
 
 def _open(segment: Segment) -> BinaryIO | gzip.GzipFile:

@@ -26,6 +26,7 @@ from regnal.journal.places import (
     sync_directory,
 )
 from regnal.journal.stamps import Microseconds
+from regnal.journal.tail import tail_of
 from regnal.messages.base import Bytes, Seconds
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ _CHUNK: Bytes = 1024 * 1024
 
 
 class Expired(NamedTuple):
-    """Records that were removed because they were old or too many."""
+    """A hole in the journal: records removed because they were old or too many."""
 
     first: RecordNumber
     last: RecordNumber
@@ -70,24 +71,32 @@ def compress(path: Path) -> Path:
     return final
 
 
-def expire(
+def overdue(
     directory: Path, options: JournalOptions, wall: Microseconds
-) -> Iterator[Expired]:
-    """Remove what is too old or too much; the newest segment stays.
+) -> Iterator[tuple[Segment, Expired]]:
+    """Segments that are too old or too much; never the newest.  Raises OSError.
 
-    Yields what was removed.  Raises OSError.
+    Each with the hole that its removal leaves, as a whole: the records that tell
+    of earlier removals expire too.
     """
     found = segments(directory)
     sizes = {segment: segment.path.stat().st_size for segment in found}
     total = sum(sizes.values())
+    kept: Segment | None = None
     for segment, following in pairwise(found):
         age = wall / 1_000_000 - segment.path.stat().st_mtime
         if not _may_go(segment, age, total, options):
+            kept = segment
             continue
-        segment.path.unlink()
-        segment.pin.unlink(missing_ok=True)
         total -= sizes[segment]
-        yield Expired(segment.first, following.first - 1)
+        first = 1 if kept is None else tail_of(kept).number + 1
+        yield segment, Expired(first, following.first - 1)
+
+
+def remove(segment: Segment) -> None:
+    """Raises OSError."""
+    segment.path.unlink()
+    segment.pin.unlink(missing_ok=True)
 
 
 def _may_go(
@@ -108,12 +117,13 @@ class Janitor:
         wall: Callable[[], Microseconds],
         expired: Callable[[Expired], None],
     ) -> None:
-        """`expired` hears of what was removed, so that the journal can say it."""
+        """`expired` hears of what will be removed, so that the journal can say it."""
         self._directory = directory
         self._options = options
         self._wall = wall
         self._expired = expired
         self._inbox: SimpleQueue[Path | None] = SimpleQueue()
+        self._is_stopping = False
         self._thread = threading.Thread(
             target=self._run, name="journal-retention", daemon=True
         )
@@ -126,12 +136,13 @@ class Janitor:
         self._inbox.put(path)
 
     def stop(self, patience: Seconds) -> None:
-        """End the thread after what it has to do."""
+        """End the thread after the segment that it has in hand."""
+        self._is_stopping = True
         self._inbox.put(None)
         self._thread.join(patience)
 
     def _run(self) -> None:
-        while (path := self._inbox.get()) is not None:
+        while (path := self._inbox.get()) is not None and not self._is_stopping:
             try:
                 self._look_after(path)
             except OSError as error:
@@ -144,5 +155,6 @@ class Janitor:
     def _look_after(self, path: Path) -> None:
         if segment_at(path) is not None and path.suffix != ".gz" and path.exists():
             compress(path)
-        for expired in expire(self._directory, self._options, self._wall()):
-            self._expired(expired)
+        for segment, hole in overdue(self._directory, self._options, self._wall()):
+            self._expired(hole)  # first: a hole that nobody told of is damage
+            remove(segment)

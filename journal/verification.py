@@ -101,9 +101,8 @@ def verify(directory: Path, witnesses: Iterable[Head] = ()) -> Verdict:
 def _is_expired(damage: Damage, expired: Iterable[Expired]) -> bool:
     if damage.what != "missing":
         return False
-    return all(
-        any(gone.first <= number <= gone.last for gone in expired)
-        for number in (damage.first, damage.last)
+    return any(
+        gone.first <= damage.first and damage.last <= gone.last for gone in expired
     )
 
 

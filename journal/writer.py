@@ -122,8 +122,12 @@ class JournalWriter:
         self._thread = threading.Thread(
             target=self._run, name="journal-writer", daemon=True
         )
-        with _errors_explained(directory):
-            self._try_to_write()
+        try:
+            with _errors_explained(directory):
+                self._try_to_write()
+        except JournalUnusable:
+            self._unlock()
+            raise
         for thread in (self._thread, self._syncer, self._janitor):
             thread.start()
 
@@ -189,13 +193,11 @@ class JournalWriter:
 
         What the disk has not taken within `patience` is lost.
         """
+        self._janitor.stop(patience)  # first: what it removes is written down
         self._queue.put(None)
         self._thread.join(patience)
         self._syncer.stop(patience)
-        self._janitor.stop(patience)
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        self._unlock()
 
     # What the callers' threads do.
 
@@ -357,6 +359,11 @@ class JournalWriter:
             self._lock_file = take_lock(directory)
         except OSError as error:
             _report_wrong_configuration(error)
+
+    def _unlock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
 
 
 def _report_wrong_configuration(error: OSError) -> None:

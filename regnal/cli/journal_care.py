@@ -30,7 +30,7 @@ from regnal.journal.verification import Verdict, verify
     callback=as_heads,
     metavar="NUMBER:HASH",
     multiple=True,
-    help="A head that another host kept, such as the member key's (again).",
+    help="A head that another host kept, such as the member key's (repeatable).",
 )
 @json_option
 @click.pass_context

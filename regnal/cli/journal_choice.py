@@ -107,16 +107,16 @@ def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--kind",
                 "kinds",
                 multiple=True,
-                help="message, step, gap, ... (again).",
+                help="message, step, gap, ... (repeatable).",
             ),
             click.option(
-                "--type", "types", multiple=True, help="Only this message (again)."
+                "--type", "types", multiple=True, help="Only this message (repeatable)."
             ),
             click.option(
                 "--actor",
                 "actors",
                 multiple=True,
-                help="Only said by this part (again).",
+                help="Only said by this part (repeatable).",
             ),
             click.option("--trace", help="Only of this incident or request."),
         )

@@ -34,13 +34,14 @@ class CountedSync:
         self.count = 0
         self.go_on = threading.Event()
         self.go_on.set()
-        self.error: int | None = None
+        self.errors: list[int] = []
 
     def __call__(self, descriptor: int) -> None:
         self.count += 1
         assert self.go_on.wait(30)
-        if self.error is not None:
-            raise OSError(self.error, os.strerror(self.error))
+        if self.errors:
+            error = self.errors.pop()
+            raise OSError(error, os.strerror(error))
         os.fdatasync(descriptor)
 
 
@@ -148,10 +149,9 @@ def test_after_a_failed_fdatasync_the_journal_says_so_and_begins_anew(
 ) -> None:
     sync = CountedSync()
     with speaking(tmp_path, fdatasync=sync) as speaker:
-        sync.error = errno.EIO
+        sync.errors = [errno.EIO]
         kept = speaker.order(StoreAnswered(), ACQUIRE, durable=True)
         assert kept is Kept.WRITTEN
-        sync.error = None
         eventually(
             lambda: [r.kind for r in records(tmp_path)].count("start") == 2,
             "a new segment",

@@ -1,0 +1,215 @@
+"""`regnal journal`, as a person and as a script call it."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from regnal.cli.journal import journal_command
+from regnal.journal.places import segments
+from regnal.journal.retention import compress, pin
+from regnal.messages.cluster import StoreAnswered, StoreUnreachable
+from tests.journal.builders import Member, records
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Two segments, the first compressed and pinned; two beats are held."""
+    member = Member(tmp_path / "pg1").open()
+    member.tell(StoreUnreachable(error="x" * 300, unanswered_for=1.0))
+    member.ledger.roll("asked")
+    member.tell(StoreAnswered())
+    for _ in range(4):
+        member.beat()
+    member.ledger.write()
+    first = segments(tmp_path / "pg1")[0]
+    compress(first.path)
+    pin(segments(tmp_path / "pg1")[0], "incident")
+    return tmp_path / "pg1"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(journal_command, [str(one) for one in arguments])
+
+
+def test_ls_lists_the_segments_in_a_table(journal: Path) -> None:
+    result = run("ls", journal.parent)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert len({len(line) for line in lines}) == 1, "the table lines up"
+    assert "compressed, pinned" in lines[3]
+    assert "open" in lines[4]
+
+
+def test_ls_for_programs(journal: Path) -> None:
+    first, second = json.loads(run("ls", journal, "--json").output)
+    assert first["member"] == "pg1"
+    assert first["first"] == 1
+    assert second["begun"].startswith("2023-11-14 22:30:00")
+
+
+def test_show_prints_a_line_for_each_record(journal: Path) -> None:
+    result = run("show", journal)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert len(lines) == len(records(journal, with_held=True))
+    assert lines[0].split()[3:6] == ["journal", "#", "start"]
+    assert "· store_unreachable" in lines[2]
+    assert lines[2].endswith("… unanswered_for=1.0"), "long values are shortened"
+    held = [line for line in lines if line.lstrip().startswith("~")]
+    assert any("renew x3" in line for line in held)
+
+
+def test_show_in_full(journal: Path) -> None:
+    assert f"error={'x' * 300} " in run("show", journal, "--full").output
+
+
+def test_show_for_programs_prints_the_journals_own_lines(journal: Path) -> None:
+    lines = run("show", journal, "--json").output.splitlines()
+    assert lines == [
+        record.line.decode().rstrip("\n") for record in records(journal, with_held=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        (["--kind", "start"], {"start"}),
+        (["--kind", "start", "--kind", "seal"], {"start", "seal"}),
+        (["--type", "store_answered"], {"message"}),
+        (["--actor", "election"], {"snapshot", "step", "message"}),
+        (["--trace", "pg1/1/1"], {"message"}),
+        (["--after", "4", "--kind", "seal"], {"seal"}),
+        (["--since", "2023-11-14T22:30:05Z", "--kind", "step"], {"step"}),
+    ],
+)
+def test_show_only_what_is_asked_for(
+    journal: Path, options: list[str], kinds: set[str]
+) -> None:
+    result = run("show", journal, "--json", *options)
+    found = [json.loads(line) for line in result.output.splitlines()]
+    assert {record["kind"] for record in found} == kinds
+
+
+def test_show_no_more_than_is_asked_for(journal: Path) -> None:
+    assert len(run("show", journal, "-n", "3").output.splitlines()) == 3
+
+
+def test_tail_prints_the_end(journal: Path) -> None:
+    everything = run("show", journal).output.splitlines()
+    assert run("tail", journal, "-n", "4").output.splitlines() == everything[-4:]
+
+
+def test_tail_follows(journal: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-u", "-m", "regnal", "journal", "tail", journal),
+            *("-n", "1", "-f", "--json", "--type", "store_answered"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(30, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["id"].startswith("pg1/1/")
+        member = Member(journal, incarnation=2).open()
+        said = [member.enter(StoreAnswered()).id for _ in range(3)]
+        member.ledger.write()
+        seen = [json.loads(process.stdout.readline())["id"] for _ in said]
+        assert seen == said
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+def test_verify_says_whole(journal: Path) -> None:
+    result = run("verify", journal)
+    assert result.exit_code == 0
+    assert result.output.startswith("pg1: whole, ")
+
+
+def test_verify_says_where_the_damage_is(journal: Path) -> None:
+    path = segments(journal)[1].path
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"store_answered", b"store_anwsered", 1))
+    result = run("verify", journal)
+    assert result.exit_code == 1
+    assert "DAMAGED" in result.output
+    assert f"changed    {path.name}, byte " in result.output
+    (verdict,) = json.loads(run("verify", journal, "--json").output)
+    assert not verdict["is_whole"]
+    assert verdict["damages"][0]["what"] == "changed"
+
+
+def test_verify_asks_the_witness(journal: Path) -> None:
+    head = json.loads(run("verify", journal, "--json").output)[0]["head"]
+    assert run("verify", journal, "--witness", head).exit_code == 0
+    forged = f"{head.partition(':')[0]}:{'0' * 32}"
+    result = run("verify", journal, "--witness", forged)
+    assert result.exit_code == 1
+    assert f"the witness {forged} is not in this chain" in result.output
+
+
+def test_damage_does_not_keep_the_rest_from_being_shown(journal: Path) -> None:
+    path = segments(journal)[1].path
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"rubbish\n", *lines[3:]]))
+    result = run("show", journal, "--json")
+    assert result.exit_code == 0
+    assert "cannot be read: rubbish" in result.stderr
+    assert len(result.stdout.splitlines()) >= len(lines)
+
+
+def test_export_and_unpack(journal: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.tar.gz"
+    result = run("export", journal.parent, "-o", bundle)
+    assert result.exit_code == 0
+    assert result.output.startswith("pg1: ")
+    assert run("unpack", bundle, tmp_path / "out").exit_code == 0
+    assert records(tmp_path / "out" / "0001") == records(journal)
+    manifest = json.loads(run("export", journal, "-o", bundle, "--json").output)
+    assert manifest["journals"][0]["is_whole"]
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "tail", "verify"])
+def test_where_there_is_no_journal_it_says_so(tmp_path: Path, command: str) -> None:
+    result = run(command, tmp_path)
+    assert result.exit_code == 2
+    assert "there is no journal in" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", ".", "--since", "soon"],
+        ["verify", ".", "--witness", "1:2"],
+        ["show", "/nowhere"],
+        ["export", "."],
+    ],
+)
+def test_a_wrong_option_is_explained(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.output
+
+
+def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bundle").write_bytes(b"rubbish")
+    result = run("unpack", tmp_path / "bundle", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "is not a bundle" in result.output
+
+
+@pytest.mark.parametrize("command", sorted(journal_command.commands))
+def test_every_command_gives_an_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"regnal journal {command} " in result.output
