@@ -56,6 +56,18 @@ class Session:
 
     @property
     def is_open(self) -> bool:
+        """Whether it can be used, as far as that shows without a round trip: a
+        server that ended the session has said so to our socket."""
+        if self._connection.closed:
+            return False
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return True
+        try:
+            self._connection.poll()  # a notice, or a setting that changed
+        except psycopg2.Error:
+            self.close()
         return not self._connection.closed
 
     def query(

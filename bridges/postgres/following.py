@@ -29,6 +29,8 @@ from regnal.messages.reasons import because
 
 ANSWER_TIMEOUT: Seconds = 5.0
 RELOAD_TIMEOUT: Seconds = 10.0
+RECEIVER_CHANGE: Seconds = 2.0
+"""How long after a reload the old receiver may end because of it."""
 
 FIRST_NUDGE: Seconds = 0.05
 LAST_NUDGE: Seconds = 1.6
@@ -52,12 +54,9 @@ def follow(operation: Operation, command: FollowUpstream) -> UpstreamFollowed:
             ),
         )
         return UpstreamFollowed(restarted=True)
-    operation.server.receiver_end_expected = True
-    try:
-        write_configuration(operation.server, "standby", command.upstream)
-        reload_files(postmaster, session, operation.cancel, command.timeout)
-    finally:
-        operation.server.receiver_end_expected = False
+    operation.server.expect_receiver_end(RECEIVER_CHANGE)
+    write_configuration(operation.server, "standby", command.upstream)
+    reload_files(postmaster, session, operation.cancel, command.timeout)
     return UpstreamFollowed(restarted=False)
 
 

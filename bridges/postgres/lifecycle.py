@@ -64,7 +64,7 @@ def stop(operation: Operation, command: StopPostgres) -> PostgresStopped:
     if is_orderly:
         _run_before_stop(operation, command.timeout)
     postmaster.stop_expected = True
-    operation.server.receiver_end_expected = True
+    operation.server.expect_receiver_end(command.timeout)
     postmaster.send(STOP_SIGNALS[command.mode])
     control = _wait_for_stop(operation, postmaster, deadline, command)
     return _stopped(operation, control)
@@ -100,7 +100,7 @@ def _launch(operation: Operation, command: StartPostgres) -> Postmaster:
     if not end_orphans(operation.options.data_dir):
         raise OperationError(because("CHILDREN_LEFT"))
     arguments = write_configuration(server, command.role, command.upstream)
-    server.receiver_end_expected = False
+    server.expect_receiver_end(0)
     return server.launch(arguments)
 
 

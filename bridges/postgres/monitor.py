@@ -59,7 +59,9 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True)
-class _ReceiverEnded:
+class _ProcessEnded:
+    """A WAL receiver or a WAL sender."""
+
     pid: int
 
 
@@ -75,6 +77,9 @@ class _Known:
     postmaster: Postmaster | None = None
     session: Session | None = None
     receiver_pid: int | None = None
+    watched: set[int] = field(default_factory=set)
+    """WAL receiver and senders, whose end is news."""
+
     timeline: Timeline = 0
     """Of the standby, as IDENTIFY_SYSTEM last said; 0: not asked."""
 
@@ -87,7 +92,7 @@ class Monitor:
         self._server = server
         self._voice = voice
         self._watcher = watcher
-        self._inbox: queue.SimpleQueue[_Look | _ReceiverEnded | _Stop] = (
+        self._inbox: queue.SimpleQueue[_Look | _ProcessEnded | _Stop] = (
             queue.SimpleQueue()
         )
         self._thread = threading.Thread(
@@ -124,11 +129,13 @@ class Monitor:
                 logger.exception("PostgreSQL was not observed.")
                 status = self._last
                 self._forget()
-            on_its_way = status.process in ("starting", "unresponsive")
-            pause = min((pause or FIRST_LOOK) * 1.5, LAST_LOOK) if on_its_way else None
+            if is_on_its_way(status):
+                pause = min((pause or FIRST_LOOK) * 1.5, LAST_LOOK)
+            else:
+                pause = None
         self._forget()
 
-    def _next(self, pause: Seconds | None) -> _Look | _ReceiverEnded | _Stop | None:
+    def _next(self, pause: Seconds | None) -> _Look | _ProcessEnded | _Stop | None:
         """The next request, those of the same kind in one; None: pause is over."""
         try:
             request = self._inbox.get(timeout=pause)
@@ -143,13 +150,14 @@ class Monitor:
             return None
         return request
 
-    def _handle(self, request: _Look | _ReceiverEnded | None) -> PostgresStatus:
+    def _handle(self, request: _Look | _ProcessEnded | None) -> PostgresStatus:
         before = self._last
         status = self.observe()
-        if isinstance(request, _ReceiverEnded):
+        if isinstance(request, _ProcessEnded):
+            self._known.watched.discard(request.pid)
             self._tell_receiver_ended(request, status)
         # A look on our own initiative is worth a message only if it shows news.
-        if request is not None or status != before:
+        if request is not None or is_news(before, status):
             cause = request.cause if isinstance(request, _Look) else None
             self._voice.say(PostgresObserved(status=status), cause)
         self._last = status
@@ -176,7 +184,8 @@ class Monitor:
             return self._not_accepting(
                 "starting" if starting else "unresponsive", postmaster
             )
-        self._watch_receiver(answer.receiver_pid)
+        self._watch_processes(answer)
+        self._watcher.note_oom_kills()
         return self._complete(answer, postmaster)
 
     def _ask(self, postmaster: Postmaster) -> Answer:
@@ -299,19 +308,26 @@ class Monitor:
         file = read_pid_file(postmaster.data_dir)
         return file.phase if file and file.pid == postmaster.pid else None
 
-    def _watch_receiver(self, pid: int | None) -> None:
-        if pid is None or pid == self._known.receiver_pid:
-            return
-        self._known.receiver_pid = pid
-        self._watcher.watch_process(pid, lambda: self._inbox.put(_ReceiverEnded(pid)))
+    def _watch_processes(self, answer: Answer) -> None:
+        known = self._known
+        pids = {sender.pid for sender in answer.status.senders}
+        if answer.receiver_pid is not None:
+            known.receiver_pid = answer.receiver_pid
+            pids.add(answer.receiver_pid)
+        for pid in pids - known.watched:
+            known.watched.add(pid)
+            self._watcher.watch_process(pid, self._process_ended(pid))
+
+    def _process_ended(self, pid: int) -> Callable[[], None]:
+        return lambda: self._inbox.put(_ProcessEnded(pid))
 
     def _tell_receiver_ended(
-        self, ended: _ReceiverEnded, status: PostgresStatus
+        self, ended: _ProcessEnded, status: PostgresStatus
     ) -> None:
         if ended.pid != self._known.receiver_pid:
-            return  # another one runs already
+            return  # a sender, or another receiver runs already
         self._known.receiver_pid = None
-        if status.is_standby and not self._server.receiver_end_expected:
+        if status.is_standby and not self._server.is_receiver_end_expected:
             self._voice.say(ReplicationEnded(received_lsn=status.received_lsn))
             self.on_upstream_lost()
 
@@ -324,3 +340,31 @@ class Monitor:
 STARTING_WORDS = ("starting up", "in recovery mode", "not yet accepting connections")
 """In what a server answers that will accept connections later (SQLSTATE 57P03,
 which libpq does not tell of a failed connection)."""
+
+
+def is_on_its_way(status: PostgresStatus) -> bool:
+    """Whether it will soon be something else, of which nobody would tell us."""
+    if status.process in ("starting", "unresponsive"):
+        return True
+    is_follower = status.is_standby and status.primary_conninfo_host is not None
+    return is_follower and status.replication_state != "streaming"
+
+
+def is_news(before: PostgresStatus, after: PostgresStatus) -> bool:
+    """Whether more has changed than positions."""
+    return _condition(before) != _condition(after)
+
+
+def _condition(status: PostgresStatus) -> tuple[object, ...]:
+    return (
+        status.process,
+        status.data_directory,
+        status.postmaster_pid,
+        status.in_recovery,
+        status.timeline,
+        status.replication_state,
+        status.primary_conninfo_host,
+        status.primary_conninfo_port,
+        status.replay_paused,
+        status.pending_restart,
+    )

@@ -2,13 +2,13 @@
 
 import shlex
 import time
+from typing import assert_never
 
 from regnal.bridges.postgres import data_directory
 from regnal.bridges.postgres.bootstrap import initialise_database
 from regnal.bridges.postgres.clone import clone
 from regnal.bridges.postgres.crash_recovery import recover_crashed, refuse_if_running
 from regnal.bridges.postgres.divergence import check_divergence
-from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.following import follow, reload
 from regnal.bridges.postgres.lifecycle import restart, start, stop
 from regnal.bridges.postgres.operation import Operation
@@ -37,7 +37,6 @@ from regnal.messages.postgres import (
     StartPostgres,
     StopPostgres,
 )
-from regnal.messages.reasons import because
 
 
 def perform(command: OperatorCommand, operation: Operation) -> Outcome:
@@ -66,13 +65,14 @@ def perform(command: OperatorCommand, operation: Operation) -> Outcome:
         case RewindPostgres():
             return rewind(operation, command)
         case InitialiseDatabase():
+            remove_mark(operation.options)
             return initialise_database(operation)
         case ClonePostgres():
             return clone(operation, command)
         case RemoveDataDirectory():
             return remove_data_directory(operation, command)
         case _:
-            raise OperationError(because("NOT_READY", what=command.kind))
+            assert_never(command)
 
 
 def checkpoint(operation: Operation, command: CheckpointPostgres) -> CheckpointDone:

@@ -37,7 +37,7 @@ def promote(operation: Operation, command: PromotePostgres) -> PostgresPromoted:
     session = operation.session()
     try:
         if _is_in_recovery(session, operation):
-            operation.server.receiver_end_expected = True
+            operation.server.expect_receiver_end(command.timeout)
             _ask_for_promotion(session, operation, command)
         wake_pause = FIRST_WAKE
         wake_at = time.monotonic() + wake_pause

@@ -6,6 +6,7 @@ finds a postmaster tells here; whoever starts or stops one does, too.
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -62,8 +63,7 @@ class Server:
         self.writing = threading.Lock()
         """Held while the configuration files are written."""
 
-        self.receiver_end_expected = False
-        """Whether the operator is doing what ends the WAL receiver."""
+        self._receiver_end_expected_until = 0.0
 
         self.on_postmaster: Callable[[Postmaster], None] = lambda _: None
         """Told of each postmaster that is new to us, in the thread that found it;
@@ -88,6 +88,15 @@ class Server:
         with self._lock:
             self._intent = change(self._intent)
             return self._intent
+
+    def expect_receiver_end(self, seconds: Seconds) -> None:
+        """The operator does what ends the WAL receiver, within that time; 0: no
+        more."""
+        self._receiver_end_expected_until = time.monotonic() + seconds
+
+    @property
+    def is_receiver_end_expected(self) -> bool:
+        return time.monotonic() < self._receiver_end_expected_until
 
     def postmaster(self) -> Postmaster | None:
         """The one that runs now, found anew if somebody else started it."""
