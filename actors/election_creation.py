@@ -37,7 +37,8 @@ def refuse_data_of_another_cluster(view: Election, now: Instant) -> Conclusion |
     """BOOT-24: our data belong to another cluster.  In pause only a warning."""
     if view.paused or not has_foreign_data(view):
         return None
-    assert view.cluster is not None and view.postgres is not None
+    assert view.cluster is not None
+    assert view.postgres is not None
     reason = because(
         "SYSTEM_IDENTIFIER_MISMATCH",
         local=view.postgres.system_identifier,
@@ -324,7 +325,8 @@ def start_as_standby(view: Election, now: Instant) -> Conclusion | None:
 
 
 def _upstream(view: Election) -> Upstream | None:
-    assert view.cluster is not None and view.settings is not None
+    assert view.cluster is not None
+    assert view.settings is not None
     if view.settings.is_standby_cluster and view.leader in (None, view.member):
         return remote_upstream(view.settings)
     return upstream_to_follow(view.cluster, view.settings)

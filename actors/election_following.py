@@ -170,7 +170,8 @@ def keep_following(view: Election, now: Instant) -> Conclusion | None:
 
 def wanted_upstream(view: Election) -> Upstream | None:
     """Whom we should stream from; None: nobody is there."""
-    assert view.cluster is not None and view.settings is not None
+    assert view.cluster is not None
+    assert view.settings is not None
     settings = view.settings
     if settings.is_standby_cluster and view.leader in (None, settings.name):
         return remote_upstream(settings)

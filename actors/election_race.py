@@ -160,7 +160,8 @@ def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
     may yet receive them, and promoting would cut them off."""
     if not _is_about_to_promote(view, now):
         return None
-    assert view.cluster is not None and view.postgres is not None
+    assert view.cluster is not None
+    assert view.postgres is not None
     wanted = view.cluster.status.optime if view.cluster.status else 0
     if view.position >= wanted or view.postgres.replication_state != "streaming":
         return None
@@ -175,9 +176,9 @@ def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
     """Law 3: with the lease in hand and time to spare."""
     if not _is_about_to_promote(view, now):
         return None
-    if view.settings is not None and view.settings.is_synchronous:
-        if not _sync_is_ours(view):
-            return None
+    is_synchronous = view.settings is not None and view.settings.is_synchronous
+    if is_synchronous and not _sync_is_ours(view):
+        return None
     return Conclusion(
         replace(view, busy="become_primary"),
         said=(
@@ -219,7 +220,8 @@ def release_after_a_failed_promotion(view: Election, now: Instant) -> Conclusion
 
 def race(view: Election) -> tuple[Candidate, ...]:
     """All members as they answered, and ourselves, the best first."""
-    assert view.cluster is not None and view.settings is not None
+    assert view.cluster is not None
+    assert view.settings is not None
     request = view.cluster.failover
     asked_for = request.candidate if request else None
     if asked_for is not None and asked_for != view.member:

@@ -149,7 +149,8 @@ def begin_the_switchover(view: Election, now: Instant) -> Conclusion | None:
     """Somebody can take over: stop gracefully for it."""
     if not _switchover_is_due(view) or view.switchover is not None:
         return None
-    assert view.cluster is not None and view.cluster.failover is not None
+    assert view.cluster is not None
+    assert view.cluster.failover is not None
     request = view.cluster.failover
     switchover = Switchover(
         candidate=request.candidate, asked_by_failover=request.leader is None
@@ -203,7 +204,8 @@ def clear_a_request_that_is_done(view: Election, now: Instant) -> Conclusion | N
 
 def clear_failover(view: Election, now: Instant) -> WriteFailover:
     """Clear the failover key as last observed."""
-    assert view.cluster is not None and view.settings is not None
+    assert view.cluster is not None
+    assert view.settings is not None
     request = view.cluster.failover
     return WriteFailover(
         leader=None,
@@ -242,7 +244,8 @@ def successor(view: Election) -> tuple[MemberName | None, tuple[Candidate, ...]]
 
 
 def _candidates(view: Election, switchover: Switchover) -> tuple[Candidate, ...]:
-    assert view.cluster is not None and view.settings is not None
+    assert view.cluster is not None
+    assert view.settings is not None
     asked_for = switchover.candidate
     peers = view.peers if not view.shutdown else _streaming_peers(view)
     return judge(
@@ -256,7 +259,8 @@ def _candidates(view: Election, switchover: Switchover) -> tuple[Candidate, ...]
 
 def _streaming_peers(view: Election) -> tuple[PeerStatus, ...]:
     """Members that stream from us, as the last observation shows them."""
-    assert view.cluster is not None and view.postgres is not None
+    assert view.cluster is not None
+    assert view.postgres is not None
     return tuple(
         PeerStatus(
             name=member.name,

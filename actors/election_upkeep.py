@@ -62,7 +62,8 @@ def _renew(view: Election, now: Instant, said: list[Message]) -> Election:
     """Renew the lease that we hold and want to keep."""
     if not view.renewal_due or not keeps_the_lease(view):
         return view
-    assert view.settings is not None and view.lease_until is not None
+    assert view.settings is not None
+    assert view.lease_until is not None
     last_moment = view.lease_until - view.margin
     deadline = min(now + view.settings.retry_timeout, last_moment)
     if view.paused or deadline <= now:

@@ -421,9 +421,9 @@ def reload_when_idle(supervisor: Supervisor) -> Step[Supervisor]:
 
 def _row(supervisor: Supervisor, on: type[Message]) -> Transition | None:
     for row in TRANSITIONS:
-        if row.on is on and supervisor.phase in row.phases:
-            if row.when is None or row.when(supervisor):
-                return row
+        fits = row.on is on and supervisor.phase in row.phases
+        if fits and (row.when is None or row.when(supervisor)):
+            return row
     return None
 
 

@@ -71,10 +71,11 @@ def source_to_clone(cluster: ClusterView, settings: Settings) -> Upstream | None
         chosen = willing[sum(map(ord, settings.name)) % len(willing)]
         return upstream_from(chosen, settings, is_leader=False)
     leader = cluster.leader_member
-    if leader and leader.is_running and leader.conn_url:
-        if leader.name != settings.name:
-            return upstream_from(leader, settings, is_leader=True)
-    return None
+    if leader is None or leader.name == settings.name or not leader.conn_url:
+        return None
+    if not leader.is_running:
+        return None
+    return upstream_from(leader, settings, is_leader=True)
 
 
 def host_and_port(url: str) -> tuple[str, str]:
