@@ -70,7 +70,7 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, heartbeat_at=due_at)
         case ShutdownRequested():
             return replace(view, shutdown=True, shutdown_waits_since=now)
-        case PeersProbed(peers=peers, asked_at=asked_at):
+        case PeersProbed(peers=peers, asked_at=asked_at, request=None):
             return replace(view, probing=False, peers=peers, peers_at=asked_at)
         case WatchdogFailed():
             return replace(view, watchdog_failed=True)

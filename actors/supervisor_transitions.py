@@ -278,6 +278,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(("restarting",), OperationFailed, "stopped", failed=True),
     # Rebuilding this member.
     Transition(_RUNNING, ReinitializeMember, "stopping", say=stop_fast),
+    Transition(
+        ("stopped",),
+        ReinitializeMember,
+        "starting",
+        when=when.can_follow,
+        say=start_standby,
+    ),
     Transition(("stopped",), ReinitializeMember, "removing", say=remove),
     Transition(
         ("absent",), ReinitializeMember, "absent", when=when.has_failed, failed=True

@@ -129,7 +129,8 @@ def test_the_guard_outlives_its_daemon_and_the_next_one_hears_of_it(
     process.wait()
     second = GuardBridge(data, tmp_path / "guard.jsonl", said, now)
     deadline = now() + 3
-    while now() < deadline and not (tmp_path / "guard.jsonl").exists():
+    record = tmp_path / "guard.jsonl"
+    while now() < deadline and not (record.exists() and record.read_text()):
         select.select([], [], [], 0.01)
     second.start()
     second.stop()
