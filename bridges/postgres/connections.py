@@ -55,6 +55,11 @@ class Session:
         return int(self._connection.server_version)
 
     @property
+    def backend_pid(self) -> int:
+        """The server's process that serves this session."""
+        return int(self._connection.info.backend_pid)
+
+    @property
     def is_open(self) -> bool:
         """Whether it can be used, as far as that shows without a round trip: a
         server that ended the session has said so to our socket."""

@@ -60,7 +60,7 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _ProcessEnded:
-    """A WAL receiver or a WAL sender."""
+    """A WAL receiver, a WAL sender, or the server's end of our session."""
 
     pid: int
 
@@ -152,6 +152,8 @@ class Monitor:
 
     def _handle(self, request: _Look | _ProcessEnded | None) -> PostgresStatus:
         before = self._last
+        if isinstance(request, _ProcessEnded) and self._is_stopping():
+            return before  # of course; the end of the postmaster will be told
         status = self.observe()
         if isinstance(request, _ProcessEnded):
             self._known.watched.discard(request.pid)
@@ -162,6 +164,10 @@ class Monitor:
             self._voice.say(PostgresObserved(status=status), cause)
         self._last = status
         return status
+
+    def _is_stopping(self) -> bool:
+        postmaster = self._known.postmaster
+        return postmaster is not None and postmaster.stop_expected
 
     def observe(self) -> PostgresStatus:
         """Only for the monitor's own thread."""
@@ -210,6 +216,9 @@ class Monitor:
             except StatementFailed as error:
                 raise SessionFailed(str(error)) from error
         if is_new:
+            # It ends when the server restarts by itself after the crash of another
+            # backend, of which the postmaster's descriptor says nothing.
+            self._watch(session.backend_pid)
             self.on_accepting()
         return answer
 
@@ -315,11 +324,11 @@ class Monitor:
             known.receiver_pid = answer.receiver_pid
             pids.add(answer.receiver_pid)
         for pid in pids - known.watched:
-            known.watched.add(pid)
-            self._watcher.watch_process(pid, self._process_ended(pid))
+            self._watch(pid)
 
-    def _process_ended(self, pid: int) -> Callable[[], None]:
-        return lambda: self._inbox.put(_ProcessEnded(pid))
+    def _watch(self, pid: int) -> None:
+        self._known.watched.add(pid)
+        self._watcher.watch_process(pid, lambda: self._inbox.put(_ProcessEnded(pid)))
 
     def _tell_receiver_ended(
         self, ended: _ProcessEnded, status: PostgresStatus

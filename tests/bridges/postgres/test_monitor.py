@@ -181,6 +181,61 @@ def test_a_server_that_does_not_answer_is_told_apart_from_a_dead_one(
 
 
 @pytest.mark.server
+def test_a_server_that_restarts_by_itself_is_seen_at_once(primary: Driven) -> None:
+    """A crashed backend makes the postmaster end all others and recover."""
+    rows = sql(
+        primary.options,
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'",
+    )
+    heard = len(primary.voice.said)
+
+    os.kill(rows[0][0], signal.SIGKILL)
+
+    primary.voice.wait_for(
+        PostgresObserved,
+        lambda said: (
+            isinstance(said.message, PostgresObserved)
+            and said.message.status.process in ("starting", "unresponsive")
+        ),
+        "observation that it does not accept connections",
+        heard,
+    )
+    primary.voice.wait_for(
+        PostgresObserved,
+        lambda said: (
+            isinstance(said.message, PostgresObserved)
+            and said.message.status.is_primary
+            and said.message.status.is_accepting
+        ),
+        "observation that it does again",
+        heard,
+    )
+
+
+@pytest.mark.server
+def test_the_loss_of_a_standby_is_seen_by_its_primary(
+    pair: tuple[Driven, Driven],
+) -> None:
+    primary, standby = pair
+    assert primary.observe().senders
+    heard = len(primary.voice.said)
+    began = now()
+
+    os.kill(standby.observe().postmaster_pid or 0, signal.SIGKILL)
+
+    _, said = primary.voice.wait_for(
+        PostgresObserved,
+        lambda said: (
+            isinstance(said.message, PostgresObserved)
+            and not said.message.status.senders
+        ),
+        "observation without senders",
+        heard,
+    )
+    figures.info(f"loss of a standby seen after {(said.at - began) * 1000:.1f} ms")
+
+
+@pytest.mark.server
 def test_the_monitor_does_not_wait_for_the_operator(new_member: NewMember) -> None:
     member = new_member.make(pre_promote="sleep 600")
     member.do(START_PRIMARY, PostgresStarted)
