@@ -16,7 +16,7 @@ from regnal.bridges.postgres.guc.description import (
     Description,
     Descriptions,
 )
-from regnal.bridges.postgres.guc.rules import Rule, find_rule
+from regnal.bridges.postgres.guc.rules import Rule, ValueType, find_rule
 from regnal.bridges.postgres.guc.values import (
     Checked,
     as_text,
@@ -211,8 +211,7 @@ def check_parameter(
         text = as_text(value)
         return name, Checked(text, None if text is not None else "has no usable value")
     if described is not None:
-        # The server knows it although we do not: it may judge the value too.
-        return described.name, Checked(as_text(value))
+        return described.name, _check_described(described, value)
     return name, Checked(None, "is not a parameter of this version of PostgreSQL")
 
 
@@ -343,6 +342,24 @@ def _add_checked(
         complaints.append(
             f"parameter {spelled} is dropped: it {checked.complaint or 'has no value'}"
         )
+
+
+def _check_described(described: Description, value: object) -> Checked:
+    """By what the server tells of a parameter that we do not know: whether it is a
+    boolean, and the limits of a number, if that has no unit."""
+    text = as_text(value)
+    is_bare_number = text is not None and parse_number(text, "") is not None
+    match described.type:
+        case "bool" as value_type:
+            return check_value(_rule_of(described, value_type), value)
+        case ("integer" | "real") as value_type if is_bare_number:
+            return check_value(_rule_of(described, value_type), value)
+    return Checked(text, None if text is not None else "has no usable value")
+
+
+def _rule_of(described: Description, value_type: ValueType) -> Rule:
+    rule = Rule(described.name, (), value_type, "")
+    return _as_described(rule, described)
 
 
 def _as_described(rule: Rule, described: Description) -> Rule:
