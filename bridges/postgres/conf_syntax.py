@@ -40,7 +40,7 @@ def assignments_text(settings: Mapping[str, str]) -> str:
 def parse_assignments(text: str) -> dict[str, str]:
     """Name (lower case) to value; the last one counts.  Includes are not followed."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: it divides at other characters too
         assignment = _parse_line(line)
         if assignment is not None:
             found[assignment[0]] = assignment[1]
@@ -50,11 +50,11 @@ def parse_assignments(text: str) -> dict[str, str]:
 def without_assignments(text: str, names: Container[str]) -> str:
     """The text without the lines that set one of `names` (in lower case)."""
     kept = []
-    for line in text.splitlines(keepends=True):
-        assignment = _parse_line(line.rstrip("\n"))
+    for line in text.split("\n"):
+        assignment = _parse_line(line)
         if assignment is None or assignment[0] not in names:
             kept.append(line)
-    return "".join(kept)
+    return "\n".join(kept)
 
 
 def _parse_line(line: str) -> tuple[str, str] | None:

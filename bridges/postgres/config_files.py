@@ -21,6 +21,7 @@ from regnal.bridges.postgres.conf_syntax import (
     quoted,
     without_assignments,
 )
+from regnal.bridges.postgres.controlled_parameters import raised_for_standby
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.file_replacement import (
     OWNER_ONLY,
@@ -33,7 +34,6 @@ from regnal.bridges.postgres.parameters import (
     EffectiveParameters,
     effective_parameters,
     log_changes,
-    raised_for_standby,
 )
 from regnal.bridges.postgres.pgpass import write_passfile
 from regnal.bridges.postgres.recovery_settings import (
@@ -111,7 +111,7 @@ def write_configuration(
     )
     save_copies(options)
     if role == "standby" and control is not None:
-        raised = raised_for_standby(parameters, control)
+        raised = raised_for_standby(parameters.controlled, control)
         return tuple(f"--{name}={value}" for name, value in raised.items())
     return parameters.arguments
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from regnal.bridges.postgres.controlled_parameters import raised_for_standby
 from regnal.bridges.postgres.guc.description import (
     NO_DESCRIPTIONS,
     Descriptions,
@@ -17,7 +18,6 @@ from regnal.bridges.postgres.parameters import (
     EffectiveParameters,
     effective_parameters,
     log_changes,
-    raised_for_standby,
 )
 from tests.bridges.postgres.servers import options_for
 
@@ -263,7 +263,7 @@ def test_a_standby_starts_with_what_its_primary_had(
         "max_prepared_xacts setting": "unreadable",
         "max_locks_per_xact setting": "32",
     }
-    raised = raised_for_standby(effective({}), fields)
+    raised = raised_for_standby(effective({}).controlled, fields)
     assert raised["max_connections"] == "200"
     assert raised["max_wal_senders"] == "20"
     assert raised["max_prepared_transactions"] == "0"
