@@ -4,24 +4,22 @@ Our member key follows PostgreSQL and the settings; as the lock holder we also
 keep the keys that must never be missing (history, configuration, initialize,
 failsafe).  RULES are asked from top to bottom, and all that apply speak.
 
-The member key is written at every heartbeat, as soon as PostgreSQL has been asked
-for its position (the bridge skips a value that is there already, and refreshes the
-session), and at once when anything but a WAL position changes.  Our hybrid clock in
-it is refreshed only with other content: by itself it must not make every beat of an
-idle member a write.
+The member key is written with every heartbeat, when PostgreSQL has answered for it
+(the bridge skips a value that is there already, and refreshes the session), and at
+once when anything but a WAL position changes.
 """
 
 from dataclasses import replace
 
 from regnal.actors import own_member
 from regnal.actors.dcs_watcher_rules import KEEPING, TELLING
-from regnal.actors.dcs_watcher_state import HEARTBEAT, DcsWatcher
+from regnal.actors.dcs_watcher_state import HEARTBEAT, TOUCH_AFTER, DcsWatcher
 from regnal.actors.history_lines import merged_history
 from regnal.actors.own_member import OWN_MEMBER_HEARS, OwnMember
 from regnal.actors.rule_list import all_that_apply
 from regnal.actors.step import Decider, Step
 from regnal.actors.wall_time import iso_text
-from regnal.messages.base import MemberName, Message
+from regnal.messages.base import Instant, MemberName, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
@@ -53,7 +51,7 @@ def handle(watcher: DcsWatcher, envelope: Envelope[Message]) -> Step[DcsWatcher]
 
 def _forget_the_moment(watcher: DcsWatcher) -> DcsWatcher:
     """Leave nothing in the state that only concerned the message just heard."""
-    return replace(watcher, beat=False, store_answers=False, clock=None)
+    return replace(watcher, touch_due=False, store_answers=False, clock=None)
 
 
 def learn(watcher: DcsWatcher, envelope: Envelope[Message]) -> DcsWatcher:
@@ -73,19 +71,11 @@ def learn(watcher: DcsWatcher, envelope: Envelope[Message]) -> DcsWatcher:
                 store_error=error,
             )
         case StoreAnswered():
-            return replace(heard, store_answers=True, beat=True, resting=())
+            return replace(heard, store_answers=True, touch_due=True, resting=())
         case TimerFired(name=name) if name == HEARTBEAT:
-            # The beat asks PostgreSQL first: the key shall show what that says.
-            # Where no answer came to the beat before, this one does not wait.
-            return replace(
-                heard,
-                beat=watcher.beat_due,
-                beat_due=True,
-                resting=(),
-                missing_seen=False,
-            )
+            return replace(heard, resting=())
         case PostgresObserved():
-            return replace(heard, beat=watcher.beat_due, beat_due=False)
+            return replace(heard, touch_due=_is_due(watcher, envelope.at))
         case PostgresPromoted(timeline=timeline, history=lines):
             merged = merged_history(
                 lines,
@@ -103,6 +93,14 @@ def learn(watcher: DcsWatcher, envelope: Envelope[Message]) -> DcsWatcher:
             return replace(heard, ended=True)
         case _:
             return heard
+
+
+def _is_due(watcher: DcsWatcher, now: Instant) -> bool:
+    """Whether the last write of our key is long enough ago."""
+    settings = watcher.own.settings
+    if settings is None or watcher.touched_at is None:
+        return True
+    return now - watcher.touched_at >= TOUCH_AFTER * settings.loop_wait
 
 
 def _observed(watcher: DcsWatcher, view: ClusterView) -> DcsWatcher:

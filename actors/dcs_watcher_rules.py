@@ -19,6 +19,7 @@ from regnal.messages.changes import (
     LeaderLost,
     MemberJoined,
     MemberLeft,
+    OwnMemberChanged,
     StoreBack,
     StoreLost,
 )
@@ -62,6 +63,7 @@ def tell_what_changed(watcher: DcsWatcher, now: Instant) -> Said:
     members = tuple(member.name for member in view.members)
     if told is None:
         return Remark(replace(watcher, told=Told(leader, leader, members, view.config)))
+    own = watcher.own.member
     now_told = Told(leader, leader or told.last_leader, members, view.config)
     if now_told == told:
         return None
@@ -72,8 +74,10 @@ def tell_what_changed(watcher: DcsWatcher, now: Instant) -> Said:
     ]
     if view.config != told.config:
         said.append(ConfigurationKeyChanged(removed=view.config is None))
+    # Our own key was wiped, or has expired: write it again.
+    vanished = own in told.members and own not in members
     return Remark(
-        replace(watcher, told=now_told),
+        replace(watcher, told=now_told, touch_due=watcher.touch_due or vanished),
         said=tuple(said),
         facts={"leader": leader, "members": members},
     )
@@ -204,51 +208,28 @@ def _failsafe_members(
 def show_our_member(watcher: DcsWatcher, now: Instant) -> Said:
     """Our key, at every beat, and at once when others must hear of a change."""
     own = watcher.own
-    if not own.is_known or (watcher.ended and watcher.content is None):
+    if not own.is_known or own.settings is None:
         return None
     content = member_content(own)
-    missing = watcher.content is not None and _key_is_missing(watcher)
-    text, urgent = compact(content), compact(without_positions(content))
-    if urgent == watcher.urgent and not missing and not watcher.beat:
+    shown = compact(without_positions(content))
+    changed = shown != watcher.shown
+    if watcher.ended and (not changed or watcher.shown is None):
         return None
-    if watcher.ended and urgent == watcher.urgent:
+    if not changed and not watcher.touch_due:
         return None
-    document = watcher.document
-    if text != watcher.content:
-        document = compact({**content, **_clock(watcher)})
-    assert own.settings is not None
-    return Remark(
-        replace(
-            watcher,
-            content=text,
-            urgent=urgent,
-            document=document,
-            missing_seen=watcher.missing_seen or missing,
-        ),
-        said=(
-            TouchMember(
-                member=own.member,
-                ttl=own.settings.ttl,
-                document=document,
-                deadline=now + own.settings.retry_timeout,
-            ),
-        ),
+    hlc = watcher.hlc
+    if changed and watcher.clock is not None:
+        hlc = hlc_text(watcher.clock)
+    touch = TouchMember(
+        member=own.member,
+        ttl=own.settings.ttl,
+        document=compact({**content, "hlc": hlc}),
+        deadline=now + own.settings.retry_timeout,
     )
-
-
-def _clock(watcher: DcsWatcher) -> dict[str, str]:
-    return {"hlc": hlc_text(watcher.clock)} if watcher.clock else {}
-
-
-def _key_is_missing(watcher: DcsWatcher) -> bool:
-    """Whether the key was wiped or expired, and we have not seen that yet."""
-    view = watcher.cluster
-    return (
-        view is not None
-        and view.member(watcher.own.member) is None
-        and not watcher.missing_seen
-        and not watcher.ended
-    )
+    written = replace(watcher, shown=shown, hlc=hlc, touched_at=now)
+    if not changed:
+        return Remark(written, said=(touch,))
+    return Remark(written, said=(touch, OwnMemberChanged(document=shown)))
 
 
 TELLING = (

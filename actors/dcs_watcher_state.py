@@ -7,6 +7,9 @@ from regnal.messages.base import Instant, JsonText, MemberName
 from regnal.messages.cluster import ClusterView, FailsafeMember, HistoryLine
 from regnal.messages.envelope import HybridTime
 
+TOUCH_AFTER = 0.5
+"""Of loop_wait: an observation after that long is a reason to write our key."""
+
 HEARTBEAT = "heartbeat"
 """Name of the timer that election sets every loop_wait and all may hear."""
 
@@ -44,23 +47,18 @@ class DcsWatcher:
     store_error: str = ""
     lost_told: bool = False
 
-    beat: bool = False
+    touch_due: bool = False
     """Whether the message just heard asks for the routine write."""
 
-    beat_due: bool = False
-    """Whether the routine write of this beat still waits for an observation."""
+    touched_at: Instant | None = None
+    """When our key was written last; None: not yet."""
 
-    content: JsonText | None = None
-    """Of our key as last written, without our clock; None: not written yet."""
+    shown: JsonText | None = None
+    """What others must hear of at once, as last written; None: not written yet."""
 
-    urgent: JsonText | None = None
-    """The part of it that others must hear of at once."""
-
-    document: JsonText = ""
-    """The value with our clock."""
-
-    missing_seen: bool = False
-    """Whether our key was found missing since the last beat, and written again."""
+    hlc: str = ""
+    """Our clock as the key shows it: of when `shown` changed.  By itself it must not
+    make every beat of an idle member a write."""
 
     history: tuple[HistoryLine, ...] | None = None
     """As last observed, or as it must be written; None: never seen."""

@@ -2,13 +2,13 @@
 
 from regnal.actors.names import slot_name
 from regnal.actors.slot_state import SlotManager
-from regnal.actors.slot_wishes import permanent_slots
-from regnal.messages.base import LSN
+from regnal.actors.slot_wishes import kept_slots, permanent_slots
+from regnal.messages.base import LSN, Instant
 from regnal.messages.cluster import LeaderStatus, SlotPosition
 from regnal.messages.postgres import SlotView
 
 
-def leader_status(manager: SlotManager) -> LeaderStatus | None:
+def leader_status(manager: SlotManager, now: Instant) -> LeaderStatus | None:
     """The status as it is now; None: PostgreSQL is not fully healthy (ELEC-05)."""
     status = manager.postgres
     if status is None or manager.settings is None or manager.cluster is None:
@@ -22,7 +22,7 @@ def leader_status(manager: SlotManager) -> LeaderStatus | None:
         return None
     if not manager.is_modern or not manager.settings.use_slots:
         return LeaderStatus(optime=status.position)
-    members = _member_slots(manager) if manager.keeps else ()
+    members = _member_slots(manager, now) if manager.keeps else ()
     permanent = tuple(slot.name for slot in permanent_slots(manager))
     positions: dict[str, LSN] = {}
     for slot in status.slots:
@@ -40,12 +40,12 @@ def leader_status(manager: SlotManager) -> LeaderStatus | None:
     )
 
 
-def _member_slots(manager: SlotManager) -> tuple[str, ...]:
+def _member_slots(manager: SlotManager, now: Instant) -> tuple[str, ...]:
     """Of all members, ourselves included, and of those that are gone but kept."""
     assert manager.cluster is not None
     names = [slot_name(member.name) for member in manager.cluster.members]
     left_out = {slot_name(m.name) for m in manager.cluster.members if m.tags.nostream}
-    names += [gone.slot for gone in manager.gone]
+    names += [gone.slot for gone in kept_slots(manager, now)]
     names = [slot_name(manager.member), *(n for n in names if n not in left_out)]
     return tuple(sorted(dict.fromkeys(names)))
 

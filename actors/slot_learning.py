@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from regnal.actors.names import slot_name
-from regnal.actors.slot_state import HEARTBEAT, Gone, SlotManager
+from regnal.actors.slot_state import ROUTINE_AFTER, Gone, Rest, SlotManager
 from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import (
     ClusterObserved,
@@ -30,7 +30,6 @@ from regnal.messages.postgres import (
     SlotRefused,
 )
 from regnal.messages.settings import ConfigurationApplied
-from regnal.messages.timers import TimerFired
 
 
 def learn(manager: SlotManager, envelope: Envelope[Message]) -> SlotManager:
@@ -45,8 +44,6 @@ def learn(manager: SlotManager, envelope: Envelope[Message]) -> SlotManager:
             )
         case ClusterObserved(view=view):
             return _learn_cluster(manager, view, now)
-        case TimerFired(name=name) if name == HEARTBEAT:
-            return replace(manager, beat_due=True, gone=_not_expired(manager, now))
         case LeaderAcquired(member=member) if member == manager.member:
             return _learn_to_lead(manager, now)
         case LeaderRenewed(member=member) if member == manager.member:
@@ -56,9 +53,9 @@ def learn(manager: SlotManager, envelope: Envelope[Message]) -> SlotManager:
         case KeyRefused(key="status") | KeyUnconfirmed(key="status"):
             return replace(manager, written=None)
         case SlotChanged(name=name, change=change):
-            return _learn_change(manager, name, change)
+            return _learn_change(manager, name, change, now)
         case SlotRefused(name=name, change=change):
-            return _answered(manager, change, name)
+            return _answered(manager, change, name, now)
         case _:
             return _learn_of_postgres(manager, message)
 
@@ -84,14 +81,7 @@ def _learn_of_postgres(manager: SlotManager, message: Message) -> SlotManager:
 
 
 def _learn_status(manager: SlotManager, status: PostgresStatus) -> SlotManager:
-    beat = manager.beat_due
-    observed = replace(
-        manager,
-        postgres=status,
-        beat=beat,
-        beat_due=False,
-        resting=() if beat else manager.resting,
-    )
+    observed = replace(manager, postgres=status, is_observed=True)
     if not status.is_accepting:
         return observed
     well = {slot.name for slot in status.slots if slot.wal_status != "lost"}
@@ -154,24 +144,25 @@ def _gone(
     )
 
 
-def _not_expired(manager: SlotManager, now: Instant) -> tuple[Gone, ...]:
-    ttl = manager.settings.member_slots_ttl if manager.settings else 0
-    return tuple(gone for gone in manager.gone if now - gone.since < ttl)
-
-
-def _learn_change(manager: SlotManager, name: str, change: str) -> SlotManager:
-    answered = _answered(manager, change, name)
+def _learn_change(
+    manager: SlotManager, name: str, change: str, now: Instant
+) -> SlotManager:
+    answered = _answered(manager, change, name, now)
     if change != "dropped":
         return answered
     left = tuple(slot for slot in manager.slots if slot.name != name)
     return replace(answered, slots=left)
 
 
-def _answered(manager: SlotManager, change: str, name: str) -> SlotManager:
-    pair = (change, name)
+def _answered(
+    manager: SlotManager, change: str, name: str, now: Instant
+) -> SlotManager:
+    settings = manager.settings
+    until = now + ROUTINE_AFTER * (settings.loop_wait if settings else 0)
+    others = (rest for rest in manager.resting if rest.until > now)
     return replace(
         manager,
-        asked=tuple(asked for asked in manager.asked if asked != pair),
-        resting=manager.resting if change == "advanced" else (*manager.resting, pair),
+        asked=tuple(asked for asked in manager.asked if asked != (change, name)),
+        resting=(*others, Rest(change, name, until)),
         copied=(*manager.copied, name) if change == "copied" else manager.copied,
     )

@@ -57,7 +57,6 @@ from regnal.messages.postgres import (
 )
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.store import WriteStatus
-from regnal.messages.timers import TimerFired
 
 Said: TypeAlias = Remark[SlotManager] | None
 
@@ -66,9 +65,9 @@ def handle(manager: SlotManager, envelope: Envelope[Message]) -> Step[SlotManage
     """One message; see RULES."""
     known = learn(manager, envelope)
     if known.is_ready:
-        known = replace(known, wishes=wanted_slots(known))
+        known = replace(known, wishes=wanted_slots(known, envelope.at))
     step = all_that_apply(RULES, known, envelope.at)
-    state = replace(step.state, beat=False, wishes=())
+    state = replace(step.state, is_observed=False, wishes=())
     if all(message.routine for message in step.said):
         return Step(state, step.said, step.rule)
     return Step(state, step.said, step.rule, step.facts)
@@ -85,8 +84,7 @@ def create_missing_slots(manager: SlotManager, now: Instant) -> Said:
         if wish.name not in present
         and wish.may_be_created
         and not wish.by_copy
-        and manager.may_ask("created", wish.name)
-        and not manager.is_asked(wish.name)
+        and manager.may_ask("created", wish.name, now)
     ]
     if not missing:
         return None
@@ -115,7 +113,7 @@ def drop_broken_slots(manager: SlotManager, now: Instant) -> Said:
         for slot, wish in present_and_wanted(manager)
         if not slot.active and fits(slot, wish) and _is_broken(slot, wish)
     ]
-    return _drop(manager, broken)
+    return _drop(manager, broken, now)
 
 
 def drop_unknown_slots(manager: SlotManager, now: Instant) -> Said:
@@ -128,24 +126,27 @@ def drop_unknown_slots(manager: SlotManager, now: Instant) -> Said:
         for slot in manager.slots
         if slot.name not in wanted and not slot.active and not _is_left(manager, slot)
     ]
-    return _drop(manager, unknown)
+    return _drop(manager, unknown, now)
 
 
 def advance_unused_slots(manager: SlotManager, now: Instant) -> Said:
     """P-SLOT-02, P-SLOT-05, P-SLOT-12: or they would keep all WAL."""
-    if not manager.is_ready or not manager.beat or not manager.is_modern:
+    if not manager.is_ready or not manager.is_modern:
+        return None
+    if not manager.is_due(manager.advanced_at, now):
         return None
     behind = [
         (slot.name, target, wish.database)
         for slot, wish in present_and_wanted(manager)
         if fits(slot, wish) and not slot.active and not slot.failover
         for target in _target(manager, slot, wish)
-        if manager.may_ask("advanced", slot.name) and not manager.is_asked(slot.name)
+        if manager.may_ask("advanced", slot.name, now)
     ]
     if not behind:
         return None
+    asking = manager.asking("advanced", *(name for name, _, _ in behind))
     return Remark(
-        manager.asking("advanced", *(name for name, _, _ in behind)),
+        replace(asking, advanced_at=now),
         said=tuple(
             AdvanceSlot(name=name, lsn=target, database=database)
             for name, target, database in behind
@@ -184,19 +185,17 @@ def copy_logical_slots(manager: SlotManager, now: Instant) -> Said:
 
 def write_the_status(manager: SlotManager, now: Instant) -> Said:
     """P-SLOT-03, P-DCS-20: once a beat if it changed, and when we lead newly."""
-    if not manager.has_lease or not (manager.beat or manager.status_due):
+    settings = manager.settings
+    if settings is None or not manager.has_lease:
         return None
-    status = leader_status(manager)
-    if status is None or manager.settings is None:
+    if not manager.status_due and not manager.is_due(manager.status_at, now):
         return None
-    known = replace(manager, status_due=False)
-    if status == manager.written:
-        return Remark(known) if manager.status_due else None
+    status = leader_status(manager, now)
+    if status is None or status == manager.written:
+        return None
     return Remark(
-        replace(known, written=status),
-        said=(
-            WriteStatus(status=status, deadline=now + manager.settings.retry_timeout),
-        ),
+        replace(manager, written=status, status_at=now, status_due=False),
+        said=(WriteStatus(status=status, deadline=now + settings.retry_timeout),),
     )
 
 
@@ -234,12 +233,8 @@ def _is_left(manager: SlotManager, slot: SlotView) -> bool:
     return manager.is_primary or slot.synced
 
 
-def _drop(manager: SlotManager, slots: Iterable[SlotView]) -> Said:
-    names = [
-        slot.name
-        for slot in slots
-        if manager.may_ask("dropped", slot.name) and not manager.is_asked(slot.name)
-    ]
+def _drop(manager: SlotManager, slots: Iterable[SlotView], now: Instant) -> Said:
+    names = [slot.name for slot in slots if manager.may_ask("dropped", slot.name, now)]
     if not names:
         return None
     return Remark(
@@ -297,7 +292,6 @@ SLOT_MANAGER = Decider(
         SlotRefused,
         KeyRefused,
         KeyUnconfirmed,
-        TimerFired,
     ),
     state=SlotManager,
     initial=initial,

@@ -10,7 +10,9 @@ from regnal.messages.postgres import PostgresStatus, SlotView
 from regnal.messages.settings import Settings
 from regnal.messages.slots import SlotNameClash
 
-HEARTBEAT = "heartbeat"
+ROUTINE_AFTER = 0.9
+"""Of loop_wait: after that long an observation is a reason for routine work."""
+
 VERSION_11 = 110000
 VERSION_17 = 170000
 """As PostgreSQL counts."""
@@ -26,6 +28,16 @@ class Gone:
     slot: str
     since: Instant
     """Or since we lead: the clock starts anew then (P-SLOT-04)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A change that was answered, and is not asked again before `until`: the list of
+    slots that we see may be older than the answer."""
+
+    change: str
+    name: str
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +84,7 @@ class SlotManager:
     asked: tuple[Change, ...] = ()
     """Not answered yet."""
 
-    resting: tuple[Change, ...] = ()
-    """Answered since the last beat, and not asked again before the next: the list
-    of slots that we see may be older than the answer."""
-
+    resting: tuple[Rest, ...] = ()
     copied: tuple[str, ...] = ()
     """Logical slots that a copy was tried of and that were not seen healthy since:
     not copied again under this leader, for each copy restarts PostgreSQL."""
@@ -83,11 +92,12 @@ class SlotManager:
     wishes: tuple[Wish, ...] = ()
     """What should be here, while a message is handled; empty between messages."""
 
-    beat_due: bool = False
-    """Whether the routine work of this beat waits for an observation."""
+    is_observed: bool = False
+    """Whether the message just heard shows PostgreSQL."""
 
-    beat: bool = False
-    """Whether the message just heard is that observation."""
+    advanced_at: Instant | None = None
+    status_at: Instant | None = None
+    """When the routine work was done last; None: not yet."""
 
     status_due: bool = False
     """Whether we lead newly, and the status shall be written without a beat."""
@@ -134,13 +144,20 @@ class SlotManager:
             and self.settings.member_slots_ttl > 0
         )
 
-    def may_ask(self, change: str, name: str) -> bool:
-        """Whether the change is neither under way nor was just answered."""
-        return (change, name) not in self.asked and (change, name) not in self.resting
+    def may_ask(self, change: str, name: str, now: Instant) -> bool:
+        """Whether nothing is under way with the slot, and this was not just answered."""
+        if any(asked == name for _, asked in self.asked):
+            return False
+        return all(
+            (rest.change, rest.name) != (change, name) or rest.until <= now
+            for rest in self.resting
+        )
 
-    def is_asked(self, name: str) -> bool:
-        """Whether anything is under way with this slot."""
-        return any(asked == name for _, asked in self.asked)
+    def is_due(self, last: Instant | None, now: Instant) -> bool:
+        """Whether it is time for routine work that was done at `last`."""
+        if not self.is_observed or self.settings is None:
+            return False
+        return last is None or now - last >= ROUTINE_AFTER * self.settings.loop_wait
 
     def asking(self, change: str, *names: str) -> "SlotManager":
         """The state after these were asked."""

@@ -6,20 +6,20 @@ other member, those which nobody uses here advanced to where their member is.
 """
 
 from regnal.actors.names import slot_name
-from regnal.actors.slot_state import SlotManager, Wish
-from regnal.messages.base import LSN, MemberName
+from regnal.actors.slot_state import Gone, SlotManager, Wish
+from regnal.messages.base import LSN, Instant, MemberName
 from regnal.messages.cluster import ClusterView, MemberView
 from regnal.messages.postgres import SlotView
 from regnal.messages.settings import PermanentSlot, Settings
 
 
-def wanted_slots(manager: SlotManager) -> tuple[Wish, ...]:
+def wanted_slots(manager: SlotManager, now: Instant) -> tuple[Wish, ...]:
     """By name; a permanent slot goes before a member's of the same name (SLOT-07)."""
     assert manager.settings is not None
     assert manager.cluster is not None
     own = slot_name(manager.member)
     wishes: dict[str, Wish] = {}
-    for wish in (*_permanent(manager), *_of_members(manager), *_retained(manager)):
+    for wish in (*_permanent(manager), *_of_members(manager), *_retained(manager, now)):
         # P-SLOT-23: compared after the mapping of names.
         if wish.name != own:
             wishes.setdefault(wish.name, wish)
@@ -85,6 +85,12 @@ def permanent_slots(manager: SlotManager) -> tuple[PermanentSlot, ...]:
     )
 
 
+def kept_slots(manager: SlotManager, now: Instant) -> tuple[Gone, ...]:
+    """P-SLOT-01: of members that have not been gone for too long."""
+    ttl = manager.settings.member_slots_ttl if manager.settings else 0
+    return tuple(gone for gone in manager.gone if now - gone.since < ttl)
+
+
 def _may_lead(manager: SlotManager) -> bool:
     return manager.settings is not None and manager.settings.tags.may_lead
 
@@ -137,12 +143,15 @@ def _of_members(manager: SlotManager) -> list[Wish]:
     return wishes
 
 
-def _retained(manager: SlotManager) -> list[Wish]:
+def _retained(manager: SlotManager, now: Instant) -> list[Wish]:
     """P-SLOT-04: of members whose key is gone, for a while."""
     if not manager.keeps:
         return []
     if manager.leads:
-        return [Wish(name=gone.slot, may_be_created=False) for gone in manager.gone]
+        return [
+            Wish(name=gone.slot, may_be_created=False)
+            for gone in kept_slots(manager, now)
+        ]
     status = manager.cluster.status if manager.cluster else None
     if status is None or not _may_lead(manager):
         return []

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from regnal.actors.standby_names import parse_standby_names
 from regnal.actors.sync_plan import Electors
-from regnal.actors.sync_state import UNKNOWN_REVISION, Noted, SyncManager, electors_of
+from regnal.actors.sync_state import UNKNOWN_REVISION, SyncManager, electors_of
 from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import (
     ClusterObserved,
@@ -45,13 +45,14 @@ def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
     message, now = envelope.message, envelope.at
     match message:
         case ConfigurationApplied(settings=settings):
-            return replace(manager, settings=settings)
+            return replace(manager, settings=settings, is_catching_up=False)
         case ClusterObserved(view=view):
             return _learn_cluster(manager, view, now)
         case TimerFired(name=name):
             if name == HEARTBEAT:
                 return replace(manager, resting=False, looking_twice=False)
-            return replace(manager, look_due=name == LOOK)
+            look = name == LOOK and manager.is_catching_up
+            return replace(manager, look_due=look)
         case StoreAnswered():
             return replace(manager, resting=False)
         case KeyWritten() | KeyRefused() | KeyUnconfirmed():
@@ -59,7 +60,7 @@ def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
         case LeaderAcquired(member=member) | LeaderRenewed(member=member):
             return replace(manager, has_lease=member == manager.member)
         case LeaderReleased() | LeaderHandedOver() | LeaseRefused():
-            return replace(manager, has_lease=False)
+            return replace(manager, has_lease=False, is_catching_up=False)
         case _:
             return _learn_of_postgres(manager, message)
 
@@ -145,7 +146,7 @@ def _learn_of_postgres(manager: SyncManager, message: Message) -> SyncManager:
         case PostgresObserved(status=status):
             return _learn_status(manager, status)
         case PhaseChanged(phase=phase):
-            known = replace(manager, phase=phase)
+            known = replace(manager, phase=phase, is_catching_up=False)
             return _forget(known) if phase in ("stopped", "absent") else known
         case PostmasterExited():
             return _forget(manager)
@@ -185,7 +186,7 @@ def _forget(manager: SyncManager) -> SyncManager:
         setting=None,
         doubtful=(),
         looking_twice=False,
-        noted=(),
+        is_catching_up=False,
     )
 
 
@@ -193,9 +194,6 @@ def _learn_status(manager: SyncManager, status: PostgresStatus) -> SyncManager:
     known = replace(manager, postgres=status)
     if not status.is_accepting:
         return known
-    noted = _noted(known, status)
-    newcomers = len([note for note in noted if note not in manager.noted])
-    known = replace(known, noted=noted, look_due=newcomers > 0)
     text = status.synchronous_standby_names
     if text is None or manager.setting is not None:
         return known
@@ -217,15 +215,5 @@ def _learn_status(manager: SyncManager, status: PostgresStatus) -> SyncManager:
         since_lsn=status.write_lsn,
         doubtful=() if value in manager.doubtful else manager.doubtful,
         looking_twice=False,
-    )
-
-
-def _noted(manager: SyncManager, status: PostgresStatus) -> tuple[Noted, ...]:
-    """Each standby that streams, with our position when it was first seen to."""
-    if status.in_recovery is not False or status.write_lsn is None:
-        return ()
-    before = {note.name: note for note in manager.noted}
-    return tuple(
-        before.get(standby.key, Noted(standby.key, status.write_lsn))
-        for standby in manager.standbys
+        is_found=True,
     )

@@ -22,14 +22,6 @@ UNKNOWN_REVISION = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """Where the primary was when a standby was first seen to stream."""
-
-    name: str
-    lsn: LSN
-
-
-@dataclass(frozen=True, slots=True)
 class SyncManager:
     """The key, the parameter, the standbys, and what is not answered yet."""
 
@@ -85,12 +77,17 @@ class SyncManager:
     restore_due: bool = False
     """Whether the value is ours, so that the user's is to be restored."""
 
-    noted: tuple[Noted, ...] = ()
+    is_found: bool = False
+    """Whether the message just heard showed a value that we did not set."""
+
     resting: bool = False
     """Whether something failed: nothing is tried again before the next beat."""
 
     look_due: bool = False
     """Whether the message just heard is a reason to look at the standbys."""
+
+    is_catching_up: bool = False
+    """Whether a standby that was chosen is looked at until it has caught up."""
 
     @property
     def is_primary(self) -> bool:
@@ -143,18 +140,19 @@ class SyncManager:
 
     @property
     def candidates(self) -> tuple[Standby, ...]:
-        """P-QUORUM-06: those of them that have caught up once, or that count already."""
+        """P-QUORUM-06: those of them that have all that was there when the value came
+        into force, or that count already."""
         electors = self.electors
         counted = (
             *(electors.names if electors else ()),
             *(self.value.names if self.value else ()),
         )
-        noted = {note.name: note.lsn for note in self.noted}
+        since = self.since_lsn
         return tuple(
             standby
             for standby in self.standbys
             if standby.key in counted
-            or standby.flushed >= noted.get(standby.key, standby.flushed + 1)
+            or (since is not None and standby.flushed >= since)
         )
 
     def situation(self) -> SyncSituation:

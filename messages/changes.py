@@ -1,11 +1,12 @@
 """What changed in the store: decisions for readers and subscribers.
 
-Said by `dcs_watcher`, each once per change, never for what it finds at its start.
+Said by `dcs_watcher`, each once per change; of the others never for what it finds at
+its start.
 """
 
 from typing import Literal
 
-from regnal.messages.base import Decision, MemberName, Seconds
+from regnal.messages.base import Decision, JsonText, MemberName, Seconds
 
 
 class LeaderElected(Decision):
@@ -55,3 +56,11 @@ class StoreBack(Decision):
 
     kind: Literal["store_back"] = "store_back"
     away_for: Seconds
+
+
+class OwnMemberChanged(Decision):
+    """Our member key shows something else from now on than before."""
+
+    kind: Literal["own_member_changed"] = "own_member_changed"
+    document: JsonText
+    """All that it shows but WAL positions and our clock."""

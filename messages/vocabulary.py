@@ -14,6 +14,7 @@ from regnal.messages.changes import (
     LeaderLost,
     MemberJoined,
     MemberLeft,
+    OwnMemberChanged,
     StoreBack,
     StoreLost,
 )
@@ -175,6 +176,7 @@ from regnal.messages.store import (
     WriteStatus,
     WriteSync,
 )
+from regnal.messages.synchronous import StandbyNamesFound
 from regnal.messages.timers import (
     CancelTimer,
     SetTimer,
@@ -323,12 +325,14 @@ _WORDS: tuple[type[Message], ...] = (
     LeaderLost,
     MemberJoined,
     MemberLeft,
+    OwnMemberChanged,
     StoreBack,
     StoreLost,
     LogicalSlotMismatched,
     LogicalSlotsNotSupported,
     SlotNamesClash,
     WatchdogNotUsable,
+    StandbyNamesFound,
 )
 
 VOCABULARY: Mapping[str, type[Message]] = {

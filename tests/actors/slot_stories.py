@@ -5,6 +5,7 @@ from typing import Any
 
 from regnal.actors.slot_manager import SLOT_MANAGER
 from regnal.actors.slot_state import SlotManager
+from regnal.messages.base import Message
 from regnal.messages.cluster import LeaderStatus, SlotPosition
 from regnal.messages.postgres import (
     AdvanceSlot,
@@ -91,3 +92,10 @@ def with_permanent(
 ) -> Told[SlotManager]:
     """The standby pg2 with these permanent slots configured."""
     return replica(positions=positions, slots=permanent, **given)
+
+
+def next_beat(
+    told: Told[SlotManager], *messages: Message, after: float = 10.0
+) -> Told[SlotManager]:
+    """The messages, a beat later."""
+    return told.hear(*messages, at=told.at + after)

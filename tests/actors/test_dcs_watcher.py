@@ -1,6 +1,7 @@
 """The store's watcher: our member key, the leader's keys, and what changed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from regnal.messages.changes import (
     LeaderLost,
     MemberJoined,
     MemberLeft,
+    OwnMemberChanged,
     StoreBack,
     StoreLost,
 )
@@ -146,27 +148,37 @@ def test_an_idle_beat_says_the_same_document_again_and_nothing_else() -> None:
     assert len(third.said) == 1
     assert third.of(TouchMember)[0].document == second.of(TouchMember)[0].document
     assert not third.step.facts
-    assert third.state == second.state
+    assert replace(third.state, touched_at=None) == replace(
+        second.state, touched_at=None
+    )
 
 
-def test_our_clock_is_new_when_the_content_is() -> None:
-    before = LEADER.hear(BEAT, primary())
-    (touch,) = before.hear(BEAT, primary(write_lsn=1001), at=110.0).of(TouchMember)
+def test_our_clock_is_new_when_something_else_is() -> None:
+    """An idle member must not write because its own clock goes on."""
+    before = LEADER.hear(BEAT, primary(write_lsn=1001), at=110.0)
+    (touch,) = before.of(TouchMember)
+    assert parse_hlc(json.loads(touch.document)["hlc"]).wall_us == WALL + 100_000_000
+    (touch,) = before.hear(primary(timeline=2), at=113.0).of(TouchMember)
     stamp = parse_hlc(json.loads(touch.document)["hlc"])
-    assert stamp.wall_us == WALL + 110_000_000
+    assert stamp.wall_us == WALL + 113_000_000
     assert stamp.member == "pg1"
+
+
+def test_a_change_is_told_to_readers_and_a_position_is_none() -> None:
+    told = LEADER.hear(primary(timeline=2))
+    (changed,) = told.of(OwnMemberChanged)
+    assert "xlog_location" not in changed.document
+    assert json.loads(changed.document)["timeline"] == 2
+    assert (
+        told.hear(BEAT, primary(timeline=2, write_lsn=9), at=110.0).of(OwnMemberChanged)
+        == ()
+    )
 
 
 def test_a_beat_waits_for_what_postgres_says() -> None:
     told = LEADER.hear(BEAT, at=110.0)
     assert told.said == ()
     assert shown(told.hear(primary(write_lsn=7)))["xlog_location"] == 7
-
-
-def test_a_beat_does_not_wait_for_ever() -> None:
-    """A monitor that hangs must not let the member key expire."""
-    told = LEADER.hear(BEAT, at=110.0).hear(BEAT, at=120.0)
-    assert len(told.of(TouchMember)) == 1
 
 
 def test_a_position_alone_is_no_hurry() -> None:
@@ -260,9 +272,7 @@ def test_a_demotion_that_is_refused_leaves_a_primary() -> None:
     told = LEADER.hear(
         DemotePostgres(mode="graceful", reason=because("SHUTDOWN")),
         IntentFailed(intent="demote_postgres", reason=because("SHUTDOWN")),
-        BEAT,
-        primary(),
-    )
+    ).hear(BEAT, primary(), at=110.0)
     assert shown(told)["role"] == "primary"
 
 
@@ -327,7 +337,8 @@ def test_a_promotion_is_shown_until_its_checkpoint_is_done() -> None:
 
 
 def test_an_observation_from_before_the_promotion_undoes_nothing() -> None:
-    told = STANDBY.hear(phase("promoting", "standby"), PROMOTED, standby(), BEAT, BEAT)
+    told = STANDBY.hear(phase("promoting", "standby"), PROMOTED)
+    told = told.hear(standby(), at=110.0)
     assert _is(shown(told), role="primary", timeline=3)
 
 
@@ -368,12 +379,12 @@ def test_in_pause_the_daemons_end_changes_no_key() -> None:
     assert len(told.all_said) == before
 
 
-def test_a_key_that_vanished_is_written_again_once_a_beat() -> None:
+def test_a_key_that_vanished_is_written_again_at_once() -> None:
     """ELEC-21."""
     told = LEADER.hear(seen("pg2"))
     assert len(told.of(TouchMember)) == 1
     assert told.hear(seen("pg2", "pg3")).of(TouchMember) == ()
-    assert len(told.hear(BEAT).of(TouchMember)) == 1
+    assert len(told.hear(BEAT, primary(), at=110.0).of(TouchMember)) == 1
 
 
 def test_our_key_is_refreshed_as_soon_as_the_store_answers_again() -> None:

@@ -10,7 +10,6 @@ from regnal.messages.postgres import (
 )
 from regnal.messages.store import WriteStatus
 from tests.actors.builders import (
-    BEAT,
     acquired,
     begun,
     configured,
@@ -21,13 +20,13 @@ from tests.actors.builders import (
     slot,
     standby,
 )
-from tests.actors.slot_stories import leader, replica
+from tests.actors.slot_stories import leader, next_beat, replica
 
 
 def test_the_leader_publishes_its_position_and_its_slots() -> None:
     """P-SLOT-03; wire contract 2.5, 13."""
     held = (slot("pg2", 83886408), slot("x", active=True))
-    told = leader("pg2", held=held).hear(BEAT, primary(slots=held, write_lsn=83886500))
+    told = next_beat(leader("pg2", held=held), primary(slots=held, write_lsn=83886500))
     assert told.of(WriteStatus)[0].status == LeaderStatus(
         optime=83886500,
         slots=(
@@ -42,9 +41,9 @@ def test_an_unchanged_status_is_not_written() -> None:
     """P-DCS-20."""
     told = leader()
     assert len(told.of(WriteStatus)) == 1
-    told = told.hear(BEAT, primary())
+    told = next_beat(told, primary())
     assert told.said == ()
-    assert told.hear(KeyUnconfirmed(key="status", error="x"), BEAT, primary()).of(
+    assert next_beat(told, KeyUnconfirmed(key="status", error="x"), primary()).of(
         WriteStatus
     )
 
@@ -52,7 +51,7 @@ def test_an_unchanged_status_is_not_written() -> None:
 def test_a_position_is_written_once_a_beat() -> None:
     told = leader().hear(primary(write_lsn=2000))
     assert told.said == ()
-    told = told.hear(BEAT, primary(write_lsn=2000))
+    told = next_beat(told, primary(write_lsn=2000))
     assert len(told.of(WriteStatus)) == 1
     assert all(message.routine for message in told.said)
     assert not told.step.facts
@@ -81,11 +80,11 @@ def test_a_new_leader_does_not_wait_for_a_beat() -> None:
 )
 def test_only_a_healthy_leader_writes(when: Message) -> None:
     """ELEC-05."""
-    assert leader().hear(BEAT, when).of(WriteStatus) == ()
+    assert next_beat(leader(), when).of(WriteStatus) == ()
 
 
 def test_a_standby_writes_nothing() -> None:
-    assert replica().hear(BEAT, standby(replayed_lsn=899)).of(WriteStatus) == ()
+    assert next_beat(replica(), standby(replayed_lsn=899)).of(WriteStatus) == ()
 
 
 def test_the_standby_leader_publishes_how_far_it_has_replicated() -> None:

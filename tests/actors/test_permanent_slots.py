@@ -16,7 +16,6 @@ from regnal.messages.slots import (
 )
 from regnal.messages.store import WriteStatus
 from tests.actors.builders import (
-    BEAT,
     acquired,
     begun,
     configured,
@@ -34,6 +33,7 @@ from tests.actors.slot_stories import (
     created,
     dropped,
     leader,
+    next_beat,
     replica,
     with_permanent,
 )
@@ -47,7 +47,7 @@ def test_permanent_slots_are_created_and_never_dropped() -> None:
         CreateSlot(name="cdc", slot_type="logical", database="app", plugin="pgoutput"),
     )
     cdc = slot("cdc", type="logical", database="app", plugin="pgoutput")
-    told = told.hear(BEAT, primary(slots=(slot("backup"), cdc)))
+    told = next_beat(told, primary(slots=(slot("backup"), cdc)))
     assert dropped(told) == []
 
 
@@ -57,7 +57,7 @@ def test_permanent_slots_exist_on_members_that_may_lead() -> None:
     told = with_permanent(backup, positions={"backup": 100})
     assert created(told) == ["backup"]
     held = (slot("backup", 50),)
-    told = told.hear(SlotChanged(name="backup", change="created"), BEAT)
+    told = told.hear(SlotChanged(name="backup", change="created"))
     assert advanced(told.hear(standby(slots=held))) == {"backup": 100}
     unwilling = with_permanent(
         backup, positions={"backup": 100}, tags=tags(nofailover=True)
@@ -119,14 +119,14 @@ def test_logical_slots_are_copied_from_the_leader() -> None:
         ),
     )
     assert told.of(CreateSlot) == ()
-    assert told.hear(BEAT, standby()).of(CopyLogicalSlots) == ()
+    assert next_beat(told, standby()).of(CopyLogicalSlots) == ()
 
 
 def test_a_copy_that_failed_is_not_tried_again_under_this_leader() -> None:
     """Each try restarts PostgreSQL."""
     told = with_permanent(CDC, positions={"cdc": 400})
     told = told.hear(SlotRefused(name="cdc", change="copied", error="no such slot"))
-    assert told.hear(BEAT, standby()).of(CopyLogicalSlots) == ()
+    assert next_beat(told, standby()).of(CopyLogicalSlots) == ()
     status = LeaderStatus(optime=1, slots=(SlotPosition(name="cdc", lsn=400),))
     told = told.hear(seen("pg2", "pg3", leader="pg3", status=status))
     assert len(told.of(CopyLogicalSlots)) == 1
@@ -145,7 +145,7 @@ def test_a_lost_copy_is_copied_once_more() -> None:
     told = with_permanent(CDC, positions={"cdc": 400}, held=[lost])
     assert len(told.of(CopyLogicalSlots)) == 1
     told = told.hear(SlotChanged(name="cdc", change="copied"), standby(slots=(lost,)))
-    assert told.hear(BEAT, standby(slots=(lost,))).of(CopyLogicalSlots) == ()
+    assert next_beat(told, standby(slots=(lost,))).of(CopyLogicalSlots) == ()
     well = lost.model_copy(update={"wal_status": "reserved"})
     told = told.hear(standby(slots=(well,)), standby(slots=(lost,)))
     assert len(told.of(CopyLogicalSlots)) == 1
@@ -161,11 +161,10 @@ def test_a_copied_slot_follows_the_leaders() -> None:
         confirmed_flush_lsn=300,
     )
     told = with_permanent(CDC, positions={"cdc": 400}, held=[copy])
-    told = told.hear(BEAT, standby(slots=(copy,)))
     assert told.of(AdvanceSlot) == (AdvanceSlot(name="cdc", lsn=400, database="app"),)
     theirs = copy.model_copy(update={"failover": True, "synced": True})
     told = with_permanent(CDC, positions={"cdc": 400}, held=[theirs])
-    assert told.hear(BEAT, standby(slots=(theirs,))).of(AdvanceSlot) == ()
+    assert next_beat(told, standby(slots=(theirs,))).of(AdvanceSlot) == ()
 
 
 def test_logical_slots_are_not_copied_where_they_would_be_too_old() -> None:

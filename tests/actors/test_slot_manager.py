@@ -14,7 +14,6 @@ from regnal.messages.base import Message
 from regnal.messages.cluster import LeaderStatus
 from regnal.messages.lease import LeaderReleased
 from regnal.messages.postgres import (
-    AdvanceSlot,
     CreateSlot,
     DropSlot,
     PostgresPromoted,
@@ -28,7 +27,6 @@ from regnal.messages.slots import (
     SlotNamesClash,
 )
 from tests.actors.builders import (
-    BEAT,
     acquired,
     begun,
     configured,
@@ -47,6 +45,7 @@ from tests.actors.slot_stories import (
     created,
     dropped,
     leader,
+    next_beat,
     published,
     replica,
 )
@@ -67,7 +66,7 @@ def test_a_new_member_has_its_slot_as_soon_as_it_has_a_key() -> None:
 def test_what_is_not_answered_is_not_repeated() -> None:
     told = leader("pg2")
     assert told.of(CreateSlot) == (CreateSlot(name="pg2"),)
-    told = told.hear(primary(), BEAT, primary(), seen("pg1", "pg2", "pg3"))
+    told = told.hear(primary(), at=110.0).hear(seen("pg1", "pg2", "pg3"))
     assert created(told) == ["pg2", "pg3"]
 
 
@@ -78,7 +77,7 @@ def test_what_was_refused_is_tried_again_at_the_next_beat() -> None:
     assert told.hear(primary(), seen("pg1", "pg2", "pg3")).of(CreateSlot) == (
         CreateSlot(name="pg3"),
     )
-    assert CreateSlot(name="pg2") in told.hear(BEAT, primary()).said
+    assert CreateSlot(name="pg2") in next_beat(told, primary()).said
 
 
 def test_a_list_of_slots_from_before_the_answer_changes_nothing() -> None:
@@ -124,7 +123,7 @@ def test_cyclic_tags_and_no_leader_are_survived() -> None:
     first = member("pg3", tags=tags(replicatefrom="pg4"))
     second = member("pg4", tags=tags(replicatefrom="pg3"))
     told = replica(first, second, held=[slot("x")])
-    told = told.hear(seen("pg2", first, second, leader=None), BEAT, standby())
+    told = told.hear(seen("pg2", first, second, leader=None), standby())
     assert told.of(DropSlot) == ()
 
 
@@ -185,23 +184,25 @@ def test_a_slot_whose_position_is_unknown_is_not_created_where_nobody_uses_it() 
 def test_a_leader_that_publishes_no_positions_is_helped_by_the_members() -> None:
     """P-SLOT-24."""
     told = replica(member("pg3", xlog_location=700), held=[slot("pg3", 100)])
-    assert advanced(told.hear(BEAT, standby(slots=(slot("pg3", 100),)))) == {"pg3": 700}
+    assert advanced(told) == {"pg3": 700}
 
 
 def test_unused_slots_are_advanced_once_a_beat_and_never_beyond_our_replay() -> None:
     """P-SLOT-02, P-SLOT-12."""
     held = (slot("pg1", 100), slot("pg3", 100), slot("pg4", 100, active=True))
     told = replica("pg3", "pg4", held=held, positions={"pg1": 4000, "pg3": 500})
-    assert told.of(AdvanceSlot) == ()
-    told = told.hear(BEAT, standby(slots=held, replayed_lsn=890))
     assert advanced(told) == {"pg1": 890, "pg3": 500}
-    assert told.hear(standby(slots=held)).said == ()
+    answers = [SlotChanged(name=name, change="advanced") for name in ("pg1", "pg3")]
+    told = told.hear(*answers, standby(slots=held, replayed_lsn=895))
+    assert told.said == ()
+    told = next_beat(told, standby(slots=held, replayed_lsn=895))
+    assert advanced(told) == {"pg1": 895, "pg3": 500}
 
 
 def test_the_leader_advances_slots_of_members_that_cascade() -> None:
     cascading = member("pg3", tags=tags(replicatefrom="pg2"), xlog_location=900)
     held = (slot("pg2", 100), slot("pg3", 100))
-    told = leader("pg2", cascading, held=held).hear(BEAT, primary(slots=held))
+    told = leader("pg2", cascading, held=held)
     assert advanced(told) == {"pg3": 900}
 
 
@@ -209,10 +210,10 @@ def test_the_slot_of_an_absent_member_is_kept_for_a_while() -> None:
     """P-SLOT-01, P-SLOT-04."""
     held = (slot("pg2"),)
     told = leader("pg2", held=held).hear(seen("pg1"), at=1000.0)
-    told = told.hear(BEAT, primary(slots=held), at=2700.0)
+    told = told.hear(primary(slots=held), at=2700.0)
     assert dropped(told) == []
     assert published(told).retain_slots == ("pg1", "pg2")
-    told = told.hear(BEAT, primary(slots=held), at=2900.0)
+    told = told.hear(primary(slots=held), at=2900.0)
     assert dropped(told) == ["pg2"]
     assert published(told).retain_slots == ("pg1",)
 
@@ -221,7 +222,7 @@ def test_a_member_that_comes_back_starts_a_new_absence() -> None:
     held = (slot("pg2"),)
     told = leader("pg2", held=held).hear(seen("pg1"), at=1000.0)
     told = told.hear(seen("pg1", "pg2"), at=2000.0).hear(seen("pg1"), at=2500.0)
-    assert dropped(told.hear(BEAT, primary(slots=held), at=3000.0)) == []
+    assert dropped(told.hear(primary(slots=held), at=3000.0)) == []
 
 
 def test_without_retention_it_goes_at_once() -> None:
@@ -243,11 +244,9 @@ def test_the_former_leaders_slot_survives_a_failover() -> None:
         PostgresPromoted(timeline=2, lsn=6000, history=()),
         phase("primary", "promoting"),
         primary(slots=held, timeline=2),
-        BEAT,
-        primary(slots=held, timeline=2),
     )
     assert dropped(told) == []
-    later = told.hear(BEAT, primary(slots=held, timeline=2), at=2000.0)
+    later = told.hear(primary(slots=held, timeline=2), at=2000.0)
     assert sorted(dropped(later)) == ["gone", "pg1"]
 
 
@@ -345,7 +344,6 @@ def test_an_unused_slot_that_holds_an_xmin_is_created_anew() -> None:
 
 NAMES = ("pg2", "pg-2", "pg3", "x")
 EVENTS: tuple[Message, ...] = (
-    BEAT,
     acquired(),
     LeaderReleased(member="pg1"),
     phase("primary"),
