@@ -66,7 +66,7 @@ def rewrite_configuration(
     role, upstream = intent.role, intent.upstream
     if role is None:
         # We adopted it, and nobody said yet what it is to be: it stays what it is.
-        role, upstream = _as_it_is(session, cancel)
+        role, upstream = as_it_is(session, cancel)
     write_configuration(server, role, upstream)
 
 
@@ -131,7 +131,7 @@ def _loaded_at(session: Session, cancel: CancelToken) -> object:
     return rows[0][0]
 
 
-def _as_it_is(session: Session, cancel: CancelToken) -> tuple[Role, Upstream | None]:
+def as_it_is(session: Session, cancel: CancelToken) -> tuple[Role, Upstream | None]:
     """Its role, and what it is configured to follow (REPL-17)."""
     if session.server_version >= 120000:
         question = (

@@ -6,23 +6,23 @@ from regnal.bridges.contract import Clock, Voice
 from regnal.bridges.postgres.callbacks import Callbacks
 from regnal.bridges.postgres.exit_watcher import ExitWatcher
 from regnal.bridges.postgres.monitor import Monitor
-from regnal.bridges.postgres.operator import Operator
+from regnal.bridges.postgres.operator import Operator, Order
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.postmaster import Postmaster
 from regnal.bridges.postgres.server import Server
-from regnal.bridges.postgres.tuner import Tuner
+from regnal.bridges.postgres.tuner import ShortCommand, Tuner
 from regnal.messages.base import Command
 from regnal.messages.callbacks import RunCallback
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.postgres import (
     CancelOperation,
+    CopyLogicalSlots,
     ObservePostgres,
     OperatorCommand,
-    TunerCommand,
 )
 
 OPERATOR_COMMANDS: tuple[type[Command], ...] = get_args(OperatorCommand)
-TUNER_COMMANDS: tuple[type[Command], ...] = get_args(TunerCommand)
+TUNER_COMMANDS: tuple[type[Command], ...] = get_args(ShortCommand)
 
 
 class PostgresBridge:
@@ -49,6 +49,7 @@ class PostgresBridge:
             RunCallback,
             *OPERATOR_COMMANDS,
             *TUNER_COMMANDS,
+            CopyLogicalSlots,
         )
 
     def start(self) -> None:
@@ -69,9 +70,9 @@ class PostgresBridge:
             case RunCallback():
                 self._callbacks.order(cast(Envelope[RunCallback], envelope))
             case message if isinstance(message, TUNER_COMMANDS):
-                self._tuner.order(cast(Envelope[TunerCommand], envelope))
+                self._tuner.order(cast(Envelope[ShortCommand], envelope))
             case _:
-                self._operator.order(cast(Envelope[OperatorCommand], envelope))
+                self._operator.order(cast(Order, envelope))
 
     def reconfigure(self, options: PostgresOptions) -> None:
         """Takes effect with the next operation; files are written by ReloadPostgres

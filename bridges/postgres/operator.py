@@ -18,9 +18,11 @@ from regnal.bridges.postgres.operation import Operation, OperatorSession
 from regnal.bridges.postgres.operations import perform
 from regnal.bridges.postgres.programs import CancelToken
 from regnal.bridges.postgres.server import Server
+from regnal.bridges.postgres.slot_copies import copy_logical_slots, refused
 from regnal.messages.base import Message, Outcome
 from regnal.messages.envelope import Envelope
 from regnal.messages.postgres import (
+    CopyLogicalSlots,
     FollowUpstream,
     OperationCancelled,
     OperationFailed,
@@ -28,14 +30,14 @@ from regnal.messages.postgres import (
     RestartPostgres,
     StartPostgres,
 )
-from regnal.messages.reasons import because
+from regnal.messages.reasons import Reason, because
 
 OUTPUT_SHOWN = 4096
 """Characters of a program's output in a message: its end is what tells."""
 
 logger = logging.getLogger(__name__)
 
-Order = Envelope[OperatorCommand]
+Order = Envelope[OperatorCommand | CopyLogicalSlots]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,12 @@ class Operator:
             self._voice.say(message, envelope)
 
         operation = Operation(self._server, cancel, self._sessions, say)
-        outcome = _outcome(envelope.message, operation)
+        outcomes = _outcomes(envelope.message, operation)
         with self._lock:
             self._outstanding.remove(cancel)
         cancel.close()
-        say(outcome)
+        for outcome in outcomes:
+            say(outcome)
         self._on_outcome()
         if isinstance(
             envelope.message, FollowUpstream | StartPostgres | RestartPostgres
@@ -154,22 +157,34 @@ class Operator:
                 logger.exception("The standby was not nudged.")
 
 
-def _outcome(command: OperatorCommand, operation: Operation) -> Outcome:
+def _outcomes(
+    command: OperatorCommand | CopyLogicalSlots, operation: Operation
+) -> tuple[Outcome, ...]:
+    """One, or one for each slot that was to be copied."""
     try:
         operation.cancel.raise_if_cancelled()
-        return perform(command, operation)
-    except Cancelled:
-        return OperationCancelled(command=command.kind)
+        if isinstance(command, CopyLogicalSlots):
+            return copy_logical_slots(operation, command)
+        return (perform(command, operation),)
+    except Cancelled as cancelled:
+        if isinstance(command, CopyLogicalSlots):
+            return refused(command.names, f"cancelled: {cancelled.reason}")
+        return (OperationCancelled(command=command.kind),)
     except OperationError as error:
-        return OperationFailed(
-            command=command.kind,
-            reason=error.reason,
-            output=error.output[-OUTPUT_SHOWN:],
-        )
+        return _failure(command, error.reason, error.output)
     except (SessionFailed, StatementFailed) as error:
-        reason = because("CONNECTION_FAILED", error=str(error))
-        return OperationFailed(command=command.kind, reason=reason)
+        return _failure(command, because("CONNECTION_FAILED", error=str(error)))
     except Exception as error:  # the edge of the thread
         logger.exception("A command failed for a reason that nobody foresaw.")
-        reason = because("INTERNAL_ERROR", error=repr(error))
-        return OperationFailed(command=command.kind, reason=reason)
+        return _failure(command, because("INTERNAL_ERROR", error=repr(error)))
+
+
+def _failure(
+    command: OperatorCommand | CopyLogicalSlots, reason: Reason, output: str = ""
+) -> tuple[Outcome, ...]:
+    if isinstance(command, CopyLogicalSlots):
+        return refused(command.names, str(reason))
+    failed = OperationFailed(
+        command=command.kind, reason=reason, output=output[-OUTPUT_SHOWN:]
+    )
+    return (failed,)

@@ -31,7 +31,6 @@ from regnal.messages.base import Message, Seconds
 from regnal.messages.envelope import Envelope
 from regnal.messages.postgres import (
     AdvanceSlot,
-    CopyLogicalSlots,
     CreateSlot,
     DropSlot,
     ResumeReplay,
@@ -40,13 +39,17 @@ from regnal.messages.postgres import (
     SlotRefused,
     SynchronousStandbysRefused,
     SynchronousStandbysSet,
-    TunerCommand,
 )
 
 APPLICATION_NAME = "Patroni"
 ANSWER_TIMEOUT: Seconds = 10.0
 
 logger = logging.getLogger(__name__)
+
+ShortCommand = (
+    SetSynchronousStandbys | CreateSlot | DropSlot | AdvanceSlot | ResumeReplay
+)
+"""What runs beside the operator; the copying of slots needs a restart and does not."""
 
 TunerOutcome = (
     SynchronousStandbysSet | SynchronousStandbysRefused | SlotChanged | SlotRefused
@@ -66,20 +69,18 @@ class Tuner:
         self._quick.stop()
         self._patient.stop()
 
-    def order(self, envelope: Envelope[TunerCommand]) -> None:
+    def order(self, envelope: Envelope[ShortCommand]) -> None:
         worker = self._patient if may_take_long(envelope.message) else self._quick
         worker.order(envelope)
 
 
-def may_take_long(command: TunerCommand) -> bool:
+def may_take_long(command: ShortCommand) -> bool:
     """Decoding reads WAL, and a new logical slot waits for running transactions."""
     match command:
         case CreateSlot(slot_type=slot_type):
             return slot_type == "logical"
         case AdvanceSlot(database=database):
             return database is not None
-        case CopyLogicalSlots():
-            return True
         case _:
             return False
 
@@ -90,7 +91,7 @@ class _Worker:
     def __init__(self, name: str, server: Server, voice: Voice) -> None:
         self._server = server
         self._voice = voice
-        self._inbox: queue.SimpleQueue[Envelope[TunerCommand] | None] = (
+        self._inbox: queue.SimpleQueue[Envelope[ShortCommand] | None] = (
             queue.SimpleQueue()
         )
         self._cancel = CancelToken()
@@ -109,7 +110,7 @@ class _Worker:
         self._thread.join()
         self._cancel.close()
 
-    def order(self, envelope: Envelope[TunerCommand]) -> None:
+    def order(self, envelope: Envelope[ShortCommand]) -> None:
         self._inbox.put(envelope)
 
     def _run(self) -> None:
@@ -128,7 +129,7 @@ class _Worker:
                 self._voice.say(outcome, envelope)
         self._close()
 
-    def _perform(self, command: TunerCommand) -> tuple[Message, ...]:
+    def _perform(self, command: ShortCommand) -> tuple[Message, ...]:
         match command:
             case SetSynchronousStandbys():
                 return (
@@ -147,8 +148,6 @@ class _Worker:
             case ResumeReplay():
                 self._resume_replay()
                 return ()
-            case CopyLogicalSlots():
-                return refusal(command, "copying slots is not supported yet")
             case _:
                 assert_never(command)
 
@@ -188,7 +187,7 @@ class _Worker:
             self._session = None
 
 
-def refusal(command: TunerCommand, error: str) -> tuple[TunerOutcome, ...]:
+def refusal(command: ShortCommand, error: str) -> tuple[TunerOutcome, ...]:
     """The answer when the command could not be performed."""
     match command:
         case SetSynchronousStandbys(value=value):
@@ -199,10 +198,6 @@ def refusal(command: TunerCommand, error: str) -> tuple[TunerOutcome, ...]:
             return (SlotRefused(name=name, change="dropped", error=error),)
         case AdvanceSlot(name=name):
             return (SlotRefused(name=name, change="advanced", error=error),)
-        case CopyLogicalSlots(names=names):
-            return tuple(
-                SlotRefused(name=name, change="copied", error=error) for name in names
-            )
         case ResumeReplay():
             logger.warning("WAL replay was not resumed: %s.", error)
             return ()

@@ -13,6 +13,7 @@ from regnal.messages.base import Command, Instant, Message, Outcome
 from regnal.messages.envelope import Envelope, HybridTime
 from regnal.messages.postgres import (
     CancelOperation,
+    CopyLogicalSlots,
     ObservePostgres,
     OperationFailed,
     PostgresObserved,
@@ -113,6 +114,23 @@ class Driven:
             assert isinstance(outcome, expected), f"{outcome.reason}\n{outcome.output}"
         assert isinstance(outcome, expected), outcome
         return outcome
+
+    def copy_slots(self, leader: "Driven", *names: str) -> dict[str, type[Outcome]]:
+        """Copy them, and return the class of the answer for each."""
+        url = f"postgres://127.0.0.1:{leader.options.port}/postgres"
+        envelope = self.order(CopyLogicalSlots(names=names, leader_conn_url=url))
+        answers: dict[str, type[Outcome]] = {}
+        for name in names:
+
+            def is_about(said: Said, name: str = name) -> bool:
+                told = getattr(said.message, "name", None)
+                return said.cause == envelope.id and told == name
+
+            message, _ = self.voice.wait_for(
+                Outcome, is_about, f"an answer about {name}"
+            )
+            answers[name] = type(message)
+        return answers
 
     def observe(self) -> PostgresStatus:
         envelope = self.order(ObservePostgres())

@@ -1,5 +1,7 @@
 """Synchronous standbys, slots and replay on real servers."""
 
+from pathlib import Path
+
 import pytest
 
 from regnal.bridges.postgres.synchronous import senders_agree, standby_names
@@ -7,7 +9,10 @@ from regnal.messages.postgres import (
     AdvanceSlot,
     CreateSlot,
     DropSlot,
+    PostgresPromoted,
     PostgresStarted,
+    PostgresStopped,
+    PromotePostgres,
     RestartPostgres,
     ResumeReplay,
     SetSynchronousStandbys,
@@ -16,8 +21,23 @@ from regnal.messages.postgres import (
     SynchronousStandbysRefused,
     SynchronousStandbysSet,
 )
-from tests.bridges.postgres.recorder import Driven, NewMember, start_standby, streams
+from tests.bridges.postgres.recorder import (
+    START_PRIMARY,
+    STOP_FAST,
+    Driven,
+    NewMember,
+    start_standby,
+    streams,
+)
 from tests.bridges.postgres.servers import sql
+
+
+def with_logical_decoding(playground: Path) -> dict[str, str]:
+    return {
+        "unix_socket_directories": str(playground),
+        "wal_level": "logical",
+        "hot_standby_feedback": "on",
+    }
 
 
 def set_to(value: str) -> SetSynchronousStandbys:
@@ -211,3 +231,40 @@ def test_paused_replay_is_resumed(pair: tuple[Driven, Driven]) -> None:
     standby.order(ResumeReplay())
 
     standby.observe_until(lambda status: not status.replay_paused, "resumed")
+
+
+@pytest.mark.server
+def test_logical_slots_of_the_leader_are_copied(
+    new_member: NewMember, playground: Path
+) -> None:
+    """SLOT-08: the standby has them, and after its promotion they work."""
+    parameters = with_logical_decoding(playground)
+    primary = new_member.make(parameters=parameters)
+    primary.do(START_PRIMARY, PostgresStarted)
+    standby = new_member.copy(primary, "pg2", parameters=parameters)
+    primary.do(CreateSlot(name="pg2"), SlotChanged)
+    standby.do(start_standby(primary, slot="pg2"), PostgresStarted)
+    standby.observe_until(streams, "streamed")
+    create = CreateSlot(
+        name="feed", slot_type="logical", database="postgres", plugin="pgoutput"
+    )
+    primary.do(create, SlotChanged)
+
+    answers = standby.copy_slots(primary, "feed", "unknown")
+
+    assert answers == {"feed": SlotChanged, "unknown": SlotRefused}
+    status = standby.observe()
+    assert status.is_standby
+    assert [slot.name for slot in status.slots] == ["feed"]
+    standby.observe_until(streams, "streamed again")
+    primary.do(STOP_FAST, PostgresStopped)
+    standby.do(PromotePostgres(timeout=30.0), PostgresPromoted)
+    position = standby.observe().write_lsn
+    assert position is not None
+    advance = AdvanceSlot(name="feed", lsn=position, database="postgres")
+    standby.do(advance, SlotChanged)
+
+
+@pytest.mark.server
+def test_a_primary_takes_no_copies(primary: Driven) -> None:
+    assert primary.copy_slots(primary, "feed") == {"feed": SlotRefused}
