@@ -147,7 +147,7 @@ def failsafe_document(members: tuple[FailsafeMember, ...]) -> JsonText:
 
 
 def _members(keys: Keys) -> tuple[MemberView, ...]:
-    names = sorted(key for key in keys if key.startswith(MEMBERS))
+    names = sorted(key for key in keys if key.startswith(MEMBERS) and key != MEMBERS)
     return tuple(member_view(key[len(MEMBERS) :], keys[key].value) for key in names)
 
 

@@ -20,14 +20,14 @@ OpenStore = Callable[[str], Store]
 SCOPES = (f"scope{number}" for number in itertools.count())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
     """Three servers; a test that hurts one heals it."""
     with EtcdCluster(tmp_path_factory.mktemp("etcd")) as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def raft_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[SharedNode]]:
     nodes = start_nodes(tmp_path_factory.mktemp("raft"))
     yield nodes

@@ -368,7 +368,7 @@ def test_an_answer_after_the_end_of_the_lease_grants_nothing(join: Joining) -> N
 
 
 def test_losing_the_majority_is_said_once_and_so_is_its_return(
-    member_store: OpenStore, store_name: str, request: pytest.FixtureRequest
+    join: Joining, store_name: str, request: pytest.FixtureRequest
 ) -> None:
     """The two other servers, or nodes, freeze for a while."""
     if store_name == "raft":
@@ -380,7 +380,7 @@ def test_losing_the_majority_is_said_once_and_so_is_its_return(
         servers = request.getfixturevalue("etcd").servers[1:]
         freeze = [server.pause for server in servers]
         thaw = [server.resume for server in servers]
-    ours = Member("ours", member_store("ours"))
+    ours = join("ours")
     ours.acquire()
     for each in freeze:
         each()
@@ -388,7 +388,7 @@ def test_losing_the_majority_is_said_once_and_so_is_its_return(
         renewal = RenewLeader(member="ours", ttl=TTL, deadline=soon(1.0))
         began = time.monotonic()
         assert ours.answer(LeaseUnconfirmed, renewal).action == "renew"
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 2.5
         ours.voice.hear(StoreUnreachable)
         read = ReadCluster(deadline=soon(0.3))
         silence = ours.answer(StoreUnreachable, read)
@@ -403,7 +403,6 @@ def test_losing_the_majority_is_said_once_and_so_is_its_return(
     ours.answer(LeaderRenewed, renewal, seconds=20.0)
     ours.voice.hear(StoreAnswered)
     assert ours.voice.count(StoreUnreachable) <= 3
-    ours.bridge.stop()
 
 
 def test_a_stuck_write_does_not_hold_up_the_lease(join: Joining) -> None:
