@@ -156,7 +156,8 @@ def upstream_conninfo(
     """
     parameters = upstream_parameters(options, upstream, libpq_version=server_version)
     parameters = with_secrets(parameters, options.replication, server_version)
-    if server_version >= 100000 and parameters.pop("password", None):
+    if server_version >= 100000 and "password" in parameters:
+        del parameters["password"]
         parameters["passfile"] = str(options.pgpass)
     parameters["application_name"] = options.name
     # Slot synchronisation (17+) connects to a database; others do not mind.

@@ -62,7 +62,9 @@ def custom_method(options: PostgresOptions) -> CustomMethod | None:
     section = options.bootstrap.get(name)
     if not isinstance(section, Mapping) or not section.get("command"):
         raise OperationError(
-            because("OPTION_INVALID", option=f"bootstrap.{name}", error="has no command")
+            because(
+                "OPTION_INVALID", option=f"bootstrap.{name}", error="has no command"
+            )
         )
     return CustomMethod(
         name=name,
