@@ -16,7 +16,7 @@ from regnal.replay.merge import Entry, merged
 LOOK_BACK: Seconds = 120.0
 """How long before a promotion its story may begin."""
 
-LOOK_ON: Seconds = 30.0
+LOOK_ON: Seconds = 10.0
 """How long after a promotion its story goes on: the others follow, the former
 leader comes back."""
 
@@ -133,7 +133,7 @@ def explain(directories: Sequence[Path]) -> Story | None:
 
 
 def _tell(window: _Window, promotion: Entry, troubles: list[str]) -> Story:
-    entries = list(window.entries)
+    entries = _of_this_change(list(window.entries), promotion)
     leader = promotion.member
     former = _former_leader(entries, promotion)
     cause = _cause(entries, promotion, former)
@@ -162,6 +162,39 @@ def _tell(window: _Window, promotion: Entry, troubles: list[str]) -> Story:
         moments=moments,
         missing=tuple(missing),
     )
+
+
+TROUBLE = (
+    "replication_ended",
+    "postmaster_exited",
+    "switchover_requested",
+    "shutdown_requested",
+    "store_unreachable",
+    "lease_refused",
+    "lease_unconfirmed",
+)
+"""With one of these the story of a change begins."""
+
+BEFORE_TROUBLE: Seconds = 1.0
+"""How much of the quiet before is told."""
+
+
+def _of_this_change(entries: list[Entry], promotion: Entry) -> list[Entry]:
+    """Without what belongs to an earlier change, and without the quiet before."""
+    start = 0
+    for index, entry in enumerate(entries):
+        if entry.type == "postgres_promoted" and entry.hlc < promotion.hlc:
+            start = index + 1
+    # The standbys of an earlier change settle for a moment; that is not our trouble.
+    settled = entries[start].seconds + BEFORE_TROUBLE if start else 0.0
+    begin = promotion.seconds - BEFORE_TROUBLE
+    for entry in entries[start:]:
+        if entry.hlc >= promotion.hlc:
+            break
+        if entry.type in TROUBLE and entry.seconds >= settled:
+            begin = min(begin, entry.seconds - BEFORE_TROUBLE)
+            break
+    return [entry for entry in entries if entry.seconds >= begin]
 
 
 CAUSES = {

@@ -30,7 +30,8 @@ class Report:
 
     acknowledged: int = 0
     missing: list[int] = field(default_factory=list)
-    story: Story | None = None
+    stories: list[Story] = field(default_factory=list)
+    """Of the failover and of the switchover."""
 
 
 class Demonstration:
@@ -96,6 +97,7 @@ class Demonstration:
         self._step(f"{self._name()} is the new primary")
         self._let_it_write(writer)
         self._note_outage(writer, "host of the primary killed", since)
+        self._explain()
         return victim
 
     def _bring_back(self, victim: Member) -> None:
@@ -131,7 +133,8 @@ class Demonstration:
 
     def _explain(self) -> None:
         story = explain([member.journal for member in self._cluster.members])
-        self.report.story = story
+        if story is not None:
+            self.report.stories.append(story)
 
     def _note_outage(self, writer: Writer, what: str, since: float) -> None:
         outage = writer.longest_outage(since)
@@ -170,7 +173,6 @@ def summary(report: Report, *, synchronous: bool) -> str:
             if not synchronous
             else "That must not happen in synchronous mode."
         )
-    if report.story is not None:
-        lines += ["", "The last change of leader, explained from the journals:", ""]
-        lines.append(as_text(report.story))
+    for story in report.stories:
+        lines += ["", "Explained from the journals:", "", as_text(story)]
     return "\n".join(lines)
