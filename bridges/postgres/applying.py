@@ -35,39 +35,58 @@ def write_configuration(
     """Write the files for the role, remember it, and return the arguments of the
     next start.  Raises OperationError."""
     with server.writing:
-        options = server.options
-        arguments = config_files.write_configuration(
-            options,
-            role,
-            upstream,
-            server_version=major_version(options),
-            control=read_fields(options),
-            synchronous_standby_names=_synchronous_standby_names(server),
-        )
-        wanted = MappingProxyType(_wanted_values(server, arguments))
-
-        def change(intent: Intent) -> Intent:
-            return dataclasses.replace(
-                intent, role=role, upstream=upstream, arguments=wanted
-            )
-
-        server.intend(change)
-    return arguments
+        return _write(server, role, upstream)
 
 
 def rewrite_configuration(
     server: Server, session: Session, cancel: CancelToken
 ) -> None:
-    """Write the files anew for what the server is.
+    """Write the files of the running server anew for what it is.
 
-    Raises OperationError, SessionFailed, StatementFailed and Cancelled.
+    What it is counts, and not what it was told: it may have been adopted, or
+    promoted by hand, and the files of the wrong role would change it at its next
+    start.  Raises OperationError, SessionFailed, StatementFailed and Cancelled.
     """
-    intent = server.intent
-    role, upstream = intent.role, intent.upstream
-    if role is None:
-        # We adopted it, and nobody said yet what it is to be: it stays what it is.
-        role, upstream = as_it_is(session, cancel)
-    write_configuration(server, role, upstream)
+    before = server.intent
+    role, upstream = as_it_is(session, cancel)
+    with server.writing:
+        intent = server.intent
+        if intent is not before and intent.role is not None:
+            # Somebody gave it another role since we looked; it may run no more.
+            role, upstream = intent.role, intent.upstream
+        elif intent.role == role:
+            upstream = intent.upstream
+        _write(server, role, upstream)
+
+
+def promoted(server: Server) -> None:
+    """Remember that the standby is a primary now; `server.writing` is held."""
+
+    def change(intent: Intent) -> Intent:
+        return dataclasses.replace(intent, role="primary", upstream=None)
+
+    server.intend(change)
+
+
+def _write(server: Server, role: Role, upstream: Upstream | None) -> tuple[str, ...]:
+    options = server.options
+    arguments = config_files.write_configuration(
+        options,
+        role,
+        upstream,
+        server_version=major_version(options),
+        control=read_fields(options),
+        synchronous_standby_names=_synchronous_standby_names(server),
+    )
+    wanted = MappingProxyType(_wanted_values(server, arguments))
+
+    def change(intent: Intent) -> Intent:
+        return dataclasses.replace(
+            intent, role=role, upstream=upstream, arguments=wanted
+        )
+
+    server.intend(change)
+    return arguments
 
 
 def reload_files(

@@ -17,6 +17,7 @@ from regnal.bridges.postgres.following import Nudge
 from regnal.bridges.postgres.operation import Operation, OperatorSession
 from regnal.bridges.postgres.operations import perform
 from regnal.bridges.postgres.programs import CancelToken
+from regnal.bridges.postgres.promotion import tidy_after_promotion
 from regnal.bridges.postgres.server import Server
 from regnal.bridges.postgres.slot_copies import copy_logical_slots, refused
 from regnal.messages.base import Message, Outcome
@@ -27,6 +28,7 @@ from regnal.messages.postgres import (
     OperationCancelled,
     OperationFailed,
     OperatorCommand,
+    PostgresPromoted,
     RestartPostgres,
     StartPostgres,
 )
@@ -54,6 +56,11 @@ class _Nudge:
 @dataclass(frozen=True, slots=True)
 class _Connect:
     """The server accepts connections: have one open before it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tidy:
+    """It was promoted: its files are those of a standby still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +146,39 @@ class Operator:
         for outcome in outcomes:
             say(outcome)
         self._on_outcome()
-        if isinstance(
-            envelope.message, FollowUpstream | StartPostgres | RestartPostgres
-        ):
-            self._nudge.begin()
+        self._afterwards(envelope.message, outcomes)
 
-    def _between_commands(self, task: _Nudge | _Connect) -> None:
+    def _afterwards(
+        self,
+        command: OperatorCommand | CopyLogicalSlots,
+        outcomes: tuple[Outcome, ...],
+    ) -> None:
+        """What nobody waits for."""
+        if isinstance(command, FollowUpstream | StartPostgres | RestartPostgres):
+            self._nudge.begin()
+        if isinstance(outcomes[0], PostgresPromoted):
+            self._between_commands(_Tidy())
+
+    def _between_commands(self, task: _Nudge | _Connect | _Tidy) -> None:
         with CancelToken() as cancel:
             try:
-                if isinstance(task, _Nudge):
-                    self._nudge.nudge(lambda: self._sessions.get(cancel))
-                else:
-                    self._sessions.get(cancel)
-            except SessionFailed as error:
-                logger.info("No connection ahead of need: %s.", error)
+                match task:
+                    case _Nudge():
+                        self._nudge.nudge(lambda: self._sessions.get(cancel))
+                    case _Connect():
+                        self._sessions.get(cancel)
+                    case _Tidy():
+                        tidy_after_promotion(
+                            Operation(self._server, cancel, self._sessions, _nobody)
+                        )
+            except (SessionFailed, StatementFailed, OperationError) as error:
+                logger.info("Not done between two commands: %s.", error)
             except Exception:  # the edge of the thread
-                logger.exception("The standby was not nudged.")
+                logger.exception("Not done between two commands.")
+
+
+def _nobody(message: Message) -> None:
+    """Hears of what is done without a command."""
 
 
 def _outcomes(

@@ -6,10 +6,15 @@ latch by which the request woke it, and goes to sleep without having looked (see
 15).  So it is woken again and again, which costs nothing.
 """
 
+import signal
 import time
 from pathlib import Path
 
-from regnal.bridges.postgres.applying import wake_startup_process
+from regnal.bridges.postgres.applying import (
+    promoted,
+    rewrite_configuration,
+    wake_startup_process,
+)
 from regnal.bridges.postgres.connections import Session, SessionFailed, StatementFailed
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.operation import Operation
@@ -33,31 +38,32 @@ def promote(operation: Operation, command: PromotePostgres) -> PostgresPromoted:
 
     Raises OperationError; when the time is over, the promotion may yet happen.
     """
-    deadline = time.monotonic() + command.timeout
     session = operation.session()
     try:
-        if _is_in_recovery(session, operation):
-            operation.server.expect_receiver_end(command.timeout)
-            _ask_for_promotion(session, operation, command)
-        wake_pause = FIRST_WAKE
-        wake_at = time.monotonic() + wake_pause
-        while _is_in_recovery(session, operation):
-            now = time.monotonic()
-            if now >= deadline:
-                raise OperationError(
-                    because("PROMOTION_TIMEOUT", seconds=command.timeout)
-                )
-            if now >= wake_at:
-                wake_startup_process(session)
-                wake_pause *= 2
-                wake_at = now + wake_pause
-            operation.cancel.wait(STEP)
+        with operation.server.writing:
+            if _is_in_recovery(session, operation):
+                operation.server.expect_receiver_end(command.timeout)
+                _ask_for_promotion(session, operation, command)
+                _wait_for_promotion(session, operation, command)
+            promoted(operation.server)
         timeline, lsn = _position(session, operation)
     except (SessionFailed, StatementFailed) as error:
         raise OperationError(because("CONNECTION_FAILED", error=str(error))) from error
     return PostgresPromoted(
         timeline=timeline, lsn=lsn, history=read_history(operation.options, timeline)
     )
+
+
+def tidy_after_promotion(operation: Operation) -> None:
+    """Take what a standby needs out of the files; nobody waits for it.
+
+    Raises OperationError, SessionFailed, StatementFailed and Cancelled.
+    """
+    session = operation.session()
+    rewrite_configuration(operation.server, session, operation.cancel)
+    postmaster = operation.server.postmaster()
+    if postmaster is not None:
+        postmaster.send(signal.SIGHUP)
 
 
 def read_history(
@@ -93,6 +99,23 @@ def _is_in_recovery(session: Session, operation: Operation) -> bool:
         "SELECT pg_is_in_recovery()", timeout=ANSWER_TIMEOUT, cancel=operation.cancel
     )
     return bool(rows[0][0])
+
+
+def _wait_for_promotion(
+    session: Session, operation: Operation, command: PromotePostgres
+) -> None:
+    deadline = time.monotonic() + command.timeout
+    wake_pause = FIRST_WAKE
+    wake_at = time.monotonic() + wake_pause
+    while _is_in_recovery(session, operation):
+        now = time.monotonic()
+        if now >= deadline:
+            raise OperationError(because("PROMOTION_TIMEOUT", seconds=command.timeout))
+        if now >= wake_at:
+            wake_startup_process(session)
+            wake_pause *= 2
+            wake_at = now + wake_pause
+        operation.cancel.wait(STEP)
 
 
 def _ask_for_promotion(

@@ -61,7 +61,8 @@ class Server:
         self._postmaster: Postmaster | None = None
         self._intent = Intent()
         self.writing = threading.Lock()
-        """Held while the configuration files are written."""
+        """Held while the configuration files are written, and while a promotion
+        goes on: the files of a standby, written just after it, would undo it."""
 
         self._receiver_end_expected_until = 0.0
 

@@ -33,9 +33,11 @@ from regnal.messages.postgres import (
     ReplicationEnded,
     RestartPostgres,
     RunPrePromote,
+    SetSynchronousStandbys,
     ShutdownCheckpointed,
     StartPostgres,
     StopPostgres,
+    SynchronousStandbysSet,
     UpstreamFollowed,
 )
 from tests.bridges.postgres.recorder import (
@@ -272,6 +274,34 @@ def test_a_promoted_standby_takes_writes_on_a_new_timeline(
     sql(standby.options, "CREATE TABLE t ()")
     done = standby.do(CheckpointPostgres(timeout=30.0), CheckpointDone)
     assert done.timeline == 2
+
+
+def test_a_promoted_server_stays_primary_whatever_is_written(
+    pair: tuple[Driven, Driven],
+) -> None:
+    """Neither the next start nor a crash makes it a standby again."""
+    primary, standby = pair
+    primary.do(STOP_FAST, PostgresStopped)
+    standby.do(PROMOTE, PostgresPromoted)
+    standby.do(
+        SetSynchronousStandbys(value="pg1", timeout=10.0), SynchronousStandbysSet
+    )
+    standby.do(ReloadPostgres(), PostgresReloaded)
+
+    assert not (standby.options.data_dir / "standby.signal").exists()
+    assert sql(standby.options, "SHOW primary_conninfo") == [("",)]
+    assert standby.observe().synchronous_standby_names == "pg1"
+
+
+def test_a_server_promoted_by_hand_is_not_turned_back(
+    pair: tuple[Driven, Driven],
+) -> None:
+    _, standby = pair
+    sql(standby.options, "SELECT pg_promote()")
+
+    standby.do(ReloadPostgres(), PostgresReloaded)
+
+    assert not (standby.options.data_dir / "standby.signal").exists()
 
 
 def test_a_primary_is_promoted_already(primary: Driven) -> None:
