@@ -133,7 +133,7 @@ def write_the_configuration_again(watcher: DcsWatcher, now: Instant) -> Said:
     settings, view = watcher.own.settings, watcher.cluster
     if settings is None or view is None or view.config is not None:
         return None
-    if not watcher.own.has_lease or watcher.config is None:
+    if not _is_ours_to_keep(watcher) or watcher.config is None:
         return None
     if not watcher.may_ask("config"):
         return None
@@ -150,6 +150,18 @@ def write_the_configuration_again(watcher: DcsWatcher, now: Instant) -> Said:
     )
 
 
+def _is_ours_to_keep(watcher: DcsWatcher) -> bool:
+    """Whether the lock is ours, or went with all the other keys while we ran as
+    primary: nobody else then knows the configuration any better."""
+    if watcher.own.has_lease:
+        return True
+    if watcher.told is None or watcher.own.phase != "primary":
+        return False
+    return watcher.told.leader is None and (
+        watcher.told.last_leader == watcher.own.member
+    )
+
+
 def create_the_initialize_key_again(watcher: DcsWatcher, now: Instant) -> Said:
     """ELEC-21, P-ELEC-13: only the primary that holds the lock restores it."""
     settings, view, status = (
@@ -160,6 +172,9 @@ def create_the_initialize_key_again(watcher: DcsWatcher, now: Instant) -> Said:
     if settings is None or view is None or status is None:
         return None
     if view.initialize is not None or not watcher.own.has_lease:
+        return None
+    if view.leader_name != watcher.own.member:
+        # Everything was wiped: election begins with the lock.
         return None
     if not status.is_primary or status.system_identifier is None:
         return None

@@ -473,6 +473,17 @@ def test_a_lost_configuration_is_written_again() -> None:
     )
 
 
+def test_a_store_that_was_wiped_gets_the_configuration_in_force() -> None:
+    """CFG-17, ELEC-21: whatever is known first, that the lease or the key is gone."""
+    given = LEADER.hear(seen("pg1", config='{"ttl":20}'))
+    wiped = seen(leader=None, config=None, initialize=None)
+    told = given.hear(wiped)
+    assert told.of(WriteConfig)[0].document == '{"ttl":20}'
+    assert told.of(TakeInitialize) == ()
+    told = given.hear(LeaderReleased(member="pg1"), wiped)
+    assert told.of(WriteConfig)[0].document == '{"ttl":20}'
+
+
 def test_only_the_lock_holder_writes_it() -> None:
     """CFG-17, P-ELEC-13."""
     told = STANDBY.hear(
