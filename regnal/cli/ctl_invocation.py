@@ -1,17 +1,15 @@
 """What the command line of regnalctl says before the command; light, since every run reads it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 DEFAULT_CONFIG_FILE = Path(click.get_app_dir("patroni")) / "patronictl.yaml"
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(NamedTuple):
     config_file: str | None
     """None: the default one, which need not exist."""
 

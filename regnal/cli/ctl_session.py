@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -24,8 +24,7 @@ from regnal.runtime.options import StoreOptions, ctl_options, dcs_options
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(NamedTuple):
     """The configuration with what the command line says laid over it."""
 
     document: Document
@@ -105,8 +104,7 @@ class Session:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """A cluster by name, and the store that has its keys."""
 
     scope: str

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from regnal.messages.base import Seconds
 from regnal.messages.cluster import ClusterView
@@ -11,8 +10,7 @@ from regnal.messages.cluster import ClusterView
 _TRUE = frozenset({"on", "true", "yes", "1"})
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterSettings:
+class ClusterSettings(NamedTuple):
     paused: bool
     loop_wait: Seconds
     synchronous_mode: bool

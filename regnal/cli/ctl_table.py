@@ -5,8 +5,7 @@ The layouts are those that scripts written for patronictl expect.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from unicodedata import combining, east_asian_width
 
 import click
@@ -19,8 +18,7 @@ Row = Mapping[str, Any]
 """Key of a column to its value; a key that is absent, or None, is an empty cell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     key: str
     """In the rows."""
 
