@@ -18,7 +18,7 @@ from regnal.bridges.dcs.contract import (
     SyncDraft,
 )
 from regnal.bridges.dcs.etcd3_cache import WatchCache
-from regnal.bridges.dcs.etcd3_client import Etcd3Client, LeaseGone
+from regnal.bridges.dcs.etcd3_client import Etcd3Client
 from regnal.bridges.dcs.etcd3_keys import Etcd3Keys, Outcome, unchanged
 from regnal.bridges.dcs.etcd3_protocol import (
     Json,
@@ -29,6 +29,7 @@ from regnal.bridges.dcs.etcd3_protocol import (
     op_delete,
     op_put,
 )
+from regnal.bridges.dcs.etcd3_server import LeaseGone
 from regnal.bridges.dcs.etcd3_session import FRESH, Held, Session
 from regnal.bridges.dcs.etcd3_watch import Etcd3Watch
 from regnal.bridges.dcs.etcd_settings import EtcdSettings, etcd_settings

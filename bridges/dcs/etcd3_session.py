@@ -9,8 +9,9 @@ import threading
 from typing import NamedTuple
 
 from regnal.bridges.contract import Clock
-from regnal.bridges.dcs.etcd3_client import Etcd3Client, LeaseGone
+from regnal.bridges.dcs.etcd3_client import Etcd3Client
 from regnal.bridges.dcs.etcd3_protocol import natural
+from regnal.bridges.dcs.etcd3_server import LeaseGone
 from regnal.messages.base import Instant, Seconds
 
 FRESH: Seconds = 1.0

@@ -7,12 +7,12 @@ know of - is answered by reading everything anew, on whatever server answers.
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from regnal.bridges.contract import Clock
 from regnal.bridges.dcs.contract import StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.etcd3_cache import WatchCache, WatchEvent
-from regnal.bridges.dcs.etcd3_client import Etcd3Client, NodeFailed
+from regnal.bridges.dcs.etcd3_client import Etcd3Client
 from regnal.bridges.dcs.etcd3_protocol import (
     Json,
     Trouble,
@@ -25,9 +25,13 @@ from regnal.bridges.dcs.etcd3_protocol import (
     range_end,
     trouble_of,
 )
+from regnal.bridges.dcs.etcd3_server import NodeFailed
 from regnal.bridges.dcs.keys import StoredKey
 from regnal.bridges.dcs.line_stream import LineStream, StreamEnded
 from regnal.messages.base import Seconds
+
+Report: TypeAlias = Callable[[Mapping[str, StoredKey]], None]
+"""Hears of all keys, by whole path."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ class Etcd3Watch:
         self._stream: LineStream | None = None
         self._closing = threading.Event()
 
-    def run(self, report: Callable[[Mapping[str, StoredKey]], None]) -> None:
+    def run(self, report: Report) -> None:
         """Report all keys now and after each change; returns after `close`.
 
         Raises StoreUnavailable if no server answers.
@@ -88,13 +92,14 @@ class Etcd3Watch:
             if self._stream is not None:
                 self._stream.wake()
 
-    def _read_all(self, report: Callable[[Mapping[str, StoredKey]], None]) -> None:
+    def _read_all(self, report: Report) -> None:
         deadline = self._clock() + READ_LIMIT
         reply = self._client.call("/kv/range", range_below(self._prefix), deadline)
         self._cache.load(key_values(reply.body), reply.header.revision)
         report(self._cache.keys)
 
-    def _follow(self, report: Callable[[Mapping[str, StoredKey]], None]) -> None:
+    def _follow(self, report: Report) -> None:
+        """Follow one server's events until there is a gap; then raise what it is."""
         server = self._client.endpoints.current
         if server is None:
             raise NodeFailed("no server answers", may_be_made=False)
@@ -103,16 +108,9 @@ class Etcd3Watch:
             with self._lock:
                 self._stream = stream
             self._open(stream, server)
-            accepted_by = self._clock() + OPEN_LIMIT
-            is_accepted = False
+            self._hear_of_acceptance(stream, server, report)
             while not self._closing.is_set():
-                for line in stream.read(LOOK_UP_PERIOD):
-                    is_accepted = True
-                    if self._apply(line):
-                        report(self._cache.keys)
-                if not is_accepted and self._clock() > accepted_by:
-                    self._client.endpoints.note_failure(server)
-                    raise StreamEnded(f"{server} does not accept the watch")
+                self._hear(stream, report)
                 if self._cache.is_late(self._clock()):
                     raise StreamEnded("a change that was made was not told")
                 self._leave_if_failed(server)
@@ -120,6 +118,27 @@ class Etcd3Watch:
             with self._lock:
                 self._stream = None
             stream.close()
+
+    def _hear_of_acceptance(
+        self,
+        stream: LineStream,
+        server: str,
+        report: Report,
+    ) -> None:
+        """The first line says that the server has made the watch."""
+        end = self._clock() + OPEN_LIMIT
+        while not self._hear(stream, report):
+            if self._clock() > end or self._closing.is_set():
+                self._client.endpoints.note_failure(server)
+                raise StreamEnded(f"{server} does not accept the watch")
+
+    def _hear(self, stream: LineStream, report: Report) -> bool:
+        """Whether anything came."""
+        lines = stream.read(LOOK_UP_PERIOD)
+        for line in lines:
+            if self._apply(line):
+                report(self._cache.keys)
+        return bool(lines)
 
     def _leave_if_failed(self, server: str) -> None:
         """The requests have moved to another server: ours does not answer them."""
@@ -136,10 +155,10 @@ class Etcd3Watch:
             }
         }
         headers = {"Content-Type": "application/json", "User-Agent": self._client.agent}
-        token = self._client.token(server, OPEN_LIMIT)
+        token = self._client.servers.token(server, OPEN_LIMIT)
         if token:
             headers["Authorization"] = token
-        url = f"{server}{self._client.prefix_of(server, OPEN_LIMIT)}/watch"
+        url = f"{server}{self._client.servers.prefix_of(server, OPEN_LIMIT)}/watch"
         try:
             stream.open(
                 self._client.names,
@@ -173,7 +192,7 @@ class Etcd3Watch:
     def _refuse(self, error: str) -> None:
         match trouble_of(200, error):
             case Trouble.LOGIN:
-                self._client.forget_token()
+                self._client.servers.forget_token()
             case Trouble.DENIED:
                 raise StoreDenied(f"{self._client.settings.section}: {error}")
             case Trouble.NODE | Trouble.COMPACTED | Trouble.LEASE_GONE:

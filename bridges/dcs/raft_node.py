@@ -7,28 +7,23 @@ comes.
 
 import logging
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pysyncobj import (
-    FAIL_REASON,
-    SyncObj,
-    SyncObjConf,
-    SyncObjConsumer,
-    SyncObjException,
-    dns_resolver,
-    replicated,
-)
-from pysyncobj.tcp_connection import CONNECTION_STATE
-from pysyncobj.transport import TCPTransport
+from pysyncobj import FAIL_REASON, SyncObj, SyncObjException
 
 from regnal.bridges.contract import Clock
 from regnal.bridges.dcs.contract import StoreUnavailable
 from regnal.bridges.dcs.host_names import HostNames
-from regnal.bridges.dcs.raft_entries import without_repetition
+from regnal.bridges.dcs.raft_library import (
+    ReplicatedMap,
+    Transport,
+    check_port,
+    configuration_of,
+    use_names,
+)
 from regnal.bridges.dcs.raft_map import (
     Answer,
     Change,
@@ -48,14 +43,6 @@ at most."""
 
 BIND_RETRY: Seconds = 1.0
 """Between attempts to listen, if somebody else has the port."""
-
-PING_PERIOD: Seconds = 1.0
-"""Two followers have nothing to say to each other.  Without a ping their connection
-would be taken for dead just when they need it: to vote for a new Raft leader."""
-
-CONNECT_LIMIT: Seconds = 2.0
-"""For a connection to be established, before it is tried anew: the kernel alone
-would go on for minutes with ever longer pauses, and miss that the host is back."""
 
 ATTEMPT_LIMIT: Seconds = 1.0
 """To wait for one command; a command sent to a Raft leader that died is not answered.
@@ -181,7 +168,7 @@ class RaftNode:
         settings = self._settings
         configuration = configuration_of(settings, self._names)
         if settings.self_addr is not None:
-            _check_port(configuration.bindAddress, settings.self_addr)
+            check_port(configuration.bindAddress, settings.self_addr)
         replica = ReplicatedMap(self.map)
         raft = SyncObj(
             settings.self_addr,
@@ -226,101 +213,6 @@ class RaftNode:
                 )
 
 
-class ReplicatedMap(SyncObjConsumer):  # type: ignore[misc]  # untyped library
-    """Puts the map behind pysyncobj.
-
-    `transact` is the one replicated method: pysyncobj numbers them by their order.
-    """
-
-    PROPOSAL_LIMIT: Seconds = 1.0
-
-    def __init__(self, state: RaftMap) -> None:
-        super().__init__()
-        self._state = state
-        self._proposed: dict[str, tuple[int, float]] = {}
-
-    @replicated  # type: ignore[untyped-decorator]  # untyped library
-    def transact(
-        self, conditions: list[Condition], changes: list[Change], wrote_at: float
-    ) -> Answer:
-        return self._state.transact(conditions, changes, wrote_at)
-
-    def may_propose(self, path: str, lease: int) -> bool:
-        """Once per lease, and again if nothing came of it."""
-        now = time.monotonic()
-        lease_before, at = self._proposed.get(path, (None, 0.0))
-        if lease_before == lease and now < at + self.PROPOSAL_LIMIT:
-            return False
-        self._proposed[path] = (lease, now)
-        return True
-
-    def _serialize(self) -> dict[str, Any]:
-        return self._state.dump()
-
-    def _deserialize(self, data: dict[str, Any]) -> None:
-        self._state.load(data)
-
-
-class Transport(TCPTransport):  # type: ignore[misc]  # untyped library
-    """As pysyncobj's, but notices early that a connection leads nowhere."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self._pinged_at = 0.0
-        super().__init__(*arguments)
-
-    def _onTick(self) -> None:  # noqa: N802  # the library's name
-        now = time.monotonic()
-        if now >= self._pinged_at + PING_PERIOD:
-            self._pinged_at = now
-            for node in list(self._nodes):
-                self._see_to(node)
-        super()._onTick()
-
-    def _onMessageReceived(self, node: Any, message: Any) -> None:  # noqa: N802
-        # The log is private to the library.
-        log = getattr(self._syncObj, "_SyncObj__raftLog", None)
-        if log is not None and message["type"] == "append_entries":
-            message = without_repetition(log, message)
-        super()._onMessageReceived(node, message)
-
-    def _see_to(self, node: Any) -> None:
-        connection = self._connections.get(node)
-        if connection is None:
-            return
-        if connection.state == CONNECTION_STATE.CONNECTED:
-            # A type that no node knows: received, and passed over.
-            self.send(node, {"type": "ping"})
-        elif connection.state == CONNECTION_STATE.CONNECTING:
-            began_at = self._lastConnectAttempt.get(node, 0.0)
-            if time.monotonic() > began_at + CONNECT_LIMIT:
-                connection.disconnect()
-
-
-class Resolver:
-    """What pysyncobj asks for addresses: it must not wait in the node's thread."""
-
-    def __init__(self, names: HostNames) -> None:
-        self._names = names
-
-    def resolve(self, host: str) -> str | None:
-        """None: not known yet; the node tries again soon."""
-        try:
-            return self._names.addresses(host, 0, within=0.0)[0].place[0]
-        except OSError:
-            return None
-
-    def setTimeouts(self, *_: float) -> None:  # noqa: N802  # the library's name
-        """`HostNames` has its own."""
-
-    def setPreferredAddrFamily(self, _: object) -> None:  # noqa: N802
-        """The order of the host's resolver holds."""
-
-
-def use_names(names: HostNames) -> None:
-    """Names are looked up beside the node, and again when an address has changed."""
-    dns_resolver._g_resolver = Resolver(names)
-
-
 class Attempt:
     """One command on its way, until it is answered."""
 
@@ -340,46 +232,3 @@ class Attempt:
         """None: it failed, or may still be under way."""
         self._done.wait(seconds)
         return self._answer
-
-
-def configuration_of(settings: RaftSettings, names: HostNames) -> SyncObjConf:
-    timings = settings.timings
-    votes = settings.self_addr is not None
-    return SyncObjConf(
-        autoTick=False,
-        password=settings.password,
-        bindAddress=_resolved(settings.bind_addr, names),
-        maxBindRetries=1,
-        raftMinTimeout=timings.min_timeout,
-        raftMaxTimeout=timings.max_timeout,
-        appendEntriesPeriod=timings.append_entries_period,
-        # Each command is sent at once, and each commit told at once.
-        appendEntriesUseBatch=False,
-        connectionTimeout=timings.connection_timeout,
-        connectionRetryTime=timings.connection_retry_time,
-        leaderFallbackTimeout=timings.leader_fallback_timeout,
-        # Without a Raft leader a command fails, and we decide when to try again.
-        commandsWaitLeader=False,
-        journalFile=str(settings.journal_file) if votes else None,
-        fullDumpFile=str(settings.dump_file) if votes else None,
-        # The map is small, and a fork of a process with threads may hang.
-        useFork=False,
-    )
-
-
-def _resolved(address: str | None, names: HostNames) -> str | None:
-    """With the host's number instead of its name; raises OSError."""
-    if address is None:
-        return None
-    host, _, port = address.rpartition(":")
-    return f"{names.addresses(host, int(port), BIND_RETRY)[0].place[0]}:{port}"
-
-
-def _check_port(bind_addr: str | None, self_addr: str) -> None:
-    """Raises OSError if somebody listens there: pysyncobj would keep files open."""
-    host, _, port = (bind_addr or self_addr).rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Without bind_addr it listens on all addresses.
-        probe.bind((host if bind_addr else "", int(port)))

@@ -284,7 +284,7 @@ def test_a_server_behind_the_times_is_left_for_another(
     """P-DCS-02: its Raft term is lower than one seen before"""
     store: Any = opening("ours", hosts=fragile.hosts)
     store.touch_member("ours", "{}", TTL, soon())
-    header = store._client._seen
+    header = store._client.servers._seen
     stale = {"cluster_id": header.cluster, "raft_term": str(header.raft_term - 1)}
     body = json.dumps({"header": stale, "kvs": []}).encode()
     odd = OddServer(lambda path: (200, body))
