@@ -9,9 +9,15 @@ from collections.abc import Mapping
 
 from regnal.actors.step import Step
 from regnal.messages.base import Command, Decision, MemberName, Message
-from regnal.messages.cluster import ClusterObserved
+from regnal.messages.cluster import (
+    ClusterObserved,
+    StoreAnswered,
+    StoreUnreachable,
+)
 from regnal.messages.envelope import Envelope, PartName
+from regnal.messages.fencing import GuardFenced
 from regnal.messages.operations import IntentFailed, IntentRefused, PhaseChanged
+from regnal.messages.postgres import OperationFailed
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
 
@@ -45,6 +51,27 @@ class Narrator:
         match message:
             case ClusterObserved(view=view):
                 self._leader = view.leader_name
+            case StoreUnreachable(error=error):
+                logger.warning(
+                    "DCS is not accessible: %s; see that it runs and that its address "
+                    "in the configuration is right",
+                    error,
+                )
+            case StoreAnswered():
+                logger.info("DCS is accessible again")
+            case GuardFenced(postmaster_pid=pid):
+                logger.warning(
+                    "The guard had to fence PostgreSQL (pid %s): nobody renewed the "
+                    "lease in time; `regnal explain` tells why",
+                    pid,
+                )
+            case OperationFailed(command=command, reason=reason, output=output):
+                logger.warning(
+                    "%s failed: %s%s",
+                    command.replace("_", " "),
+                    reason,
+                    f"; it said: {output.strip()[-OUTPUT_SHOWN:]}" if output else "",
+                )
             case ConfigurationApplied(settings=settings):
                 self._paused = settings.paused
                 self._standby_cluster = settings.is_standby_cluster
@@ -83,6 +110,9 @@ class Narrator:
                 case PhaseChanged(phase=phase, previous=previous, state=state):
                     logger.info("PostgreSQL: %s -> %s (%s)", previous, phase, state)
 
+
+OUTPUT_SHOWN = 500
+"""Characters of a failed program's last words; the journal has more."""
 
 QUIET = ("keep_leading", "keep_following", "keep_hands_off_in_pause")
 """Rules that say that nothing is to be done."""
