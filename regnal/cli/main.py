@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": _command("demo", "demo", "A cluster, a failover, and its explanation"),
     "explain": _command("explain", "explain", "Tell what happened, and why"),
     "journal": _command("journal", "journal", "Read and check the journals"),
+    "replay": _command("replay", "replay", "Repeat what the journals recorded"),
     "rules": _command("tables", "rules", "Print the decision table of the election"),
     "states": _command("tables", "states", "Print the states of the supervisor"),
     "validate-config": _command(

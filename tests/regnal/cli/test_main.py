@@ -80,7 +80,7 @@ def test_no_command_of_that_name_is_wrong_usage() -> None:
     assert group.get_command(click.Context(group), "bogus") is None
 
 
-HEAVY = ("psycopg2", "dateutil", "pykka", "uvicorn", "urllib3", "pydantic", "yaml")
+HEAVY = ("psycopg2", "dateutil", "pykka", "urllib3", "pydantic", "yaml")
 
 
 def test_listing_the_commands_loads_nothing_heavy() -> None:
