@@ -14,6 +14,7 @@ from types import MappingProxyType
 from regnal.bridges.postgres import config_files
 from regnal.bridges.postgres.binary_version import major_version
 from regnal.bridges.postgres.conf_syntax import parse_assignments
+from regnal.bridges.postgres.config_paths import main_file
 from regnal.bridges.postgres.connection_string import InvalidConnectionString, parse
 from regnal.bridges.postgres.connections import Session, SessionFailed, StatementFailed
 from regnal.bridges.postgres.control_data import read_fields
@@ -129,7 +130,7 @@ def wake_startup_process(session: Session) -> None:
 def _wanted_values(server: Server, arguments: tuple[str, ...]) -> dict[str, str]:
     """What the arguments are to be: those of the file, since a standby may have to
     start with more than is configured (REPL-30)."""
-    text = config_files.main_file(server.options).read_text()
+    text = main_file(server.options).read_text()
     configured = parse_assignments(text)
     pairs = (argument.removeprefix("--").partition("=") for argument in arguments)
     return {name: configured.get(name, value) for name, _, value in pairs}

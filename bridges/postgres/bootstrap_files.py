@@ -10,14 +10,13 @@ from pathlib import Path
 
 from regnal.bridges.postgres.binary_version import exact_version
 from regnal.bridges.postgres.conf_syntax import parse_assignments
-from regnal.bridges.postgres.config_files import (
-    Configuration,
+from regnal.bridges.postgres.config_files import Configuration, write_files
+from regnal.bridges.postgres.config_paths import (
     base_file,
     file_mode,
     main_file,
     read_file,
     restore_missing_files,
-    write_files,
 )
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.file_replacement import replace_file

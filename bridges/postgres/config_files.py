@@ -7,11 +7,8 @@ that was there before; so plain pg_ctl starts the server with the same settings
 """
 
 import logging
-import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from regnal.bridges.postgres.binary_version import exact_version
@@ -19,13 +16,18 @@ from regnal.bridges.postgres.conf_syntax import (
     assignments_text,
     parse_assignments,
     quoted,
-    without_assignments,
+)
+from regnal.bridges.postgres.config_paths import (
+    base_file,
+    file_mode,
+    main_file,
+    read_file,
+    restore_missing_files,
+    save_copies,
 )
 from regnal.bridges.postgres.controlled_parameters import raised_for_standby
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.file_replacement import (
-    OWNER_ONLY,
-    remove_file,
     replace_file,
 )
 from regnal.bridges.postgres.guc.description import describe_parameters
@@ -36,8 +38,11 @@ from regnal.bridges.postgres.parameters import (
     log_changes,
 )
 from regnal.bridges.postgres.pgpass import write_passfile
+from regnal.bridges.postgres.recovery_files import (
+    with_known_conninfo,
+    write_recovery,
+)
 from regnal.bridges.postgres.recovery_settings import (
-    ALL_NAMES,
     Recovery,
     recovery_for,
 )
@@ -103,7 +108,11 @@ def write_configuration(
         options,
         Configuration(
             parameters=parameters,
-            recovery=recovery_for(options, role, upstream, server_version),
+            recovery=with_known_conninfo(
+                options,
+                recovery_for(options, role, upstream, server_version),
+                server_version,
+            ),
             pg_hba=options.pg_hba,
             pg_ident=options.pg_ident,
         ),
@@ -125,7 +134,7 @@ def write_files(
         _keep_original(options)
         _write_authentication(options, configuration)
         if configuration.recovery is not None:
-            _write_recovery(options, configuration.recovery, server_version)
+            write_recovery(options, configuration.recovery, server_version)
         _write_main(options, configuration, server_version)
     except OSError as error:
         path = str(error.filename or options.config_dir)
@@ -136,77 +145,6 @@ def write_files(
         raise OperationError(
             because("IO_ERROR", path=str(main_file(options)), error=str(error))
         ) from error
-
-
-def save_copies(options: PostgresOptions) -> None:
-    """Copy the files into the data directory as `*.backup`, so that a clone of it
-    has them even if they live elsewhere.  Raises OperationError."""
-    try:
-        for path in _saved_files(options):
-            if path.is_file():
-                copy = _copy_of(options, path)
-                replace_file(copy, read_file(path) or "", file_mode(options, copy))
-    except OSError as error:
-        raise OperationError(
-            because("IO_ERROR", path=str(error.filename), error=str(error.strerror))
-        ) from error
-
-
-def restore_missing_files(options: PostgresOptions) -> None:
-    """Let each file exist: from its copy, from the data directory, or empty.
-
-    Raises OSError.
-    """
-    for path in _saved_files(options):
-        if path.exists():
-            continue
-        sources = (_copy_of(options, path), options.data_dir / path.name)
-        found = next((s for s in sources if s != path and s.is_file()), None)
-        if found is not None:
-            replace_file(path, read_file(found) or "", file_mode(options, path))
-            logger.info("Restored %s from %s.", path, found)
-    ident = options.config_dir / "pg_ident.conf"
-    if not ident.exists():  # without it the server would complain at every reload
-        replace_file(ident, "", file_mode(options, ident))
-
-
-def main_file(options: PostgresOptions) -> Path:
-    return options.config_dir / f"{options.config_base_name}.conf"
-
-
-def base_file(options: PostgresOptions) -> Path:
-    return options.config_dir / f"{options.config_base_name}.base.conf"
-
-
-def file_mode(options: PostgresOptions, path: Path) -> int:
-    """In the data directory files are as private as it is; elsewhere as the umask
-    wants (P-CFG-20)."""
-    if path.parent.resolve().is_relative_to(options.data_dir.resolve()):
-        folder = stat.S_IMODE(options.data_dir.stat().st_mode)
-        return OWNER_ONLY | (0o040 if folder & 0o040 else 0)
-    return 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    """Ours, without setting it for a moment, as another thread may make a file."""
-    status = Path("/proc/self/status").read_text()
-    match = re.search(r"^Umask:\s*([0-7]+)", status, re.MULTILINE)
-    return int(match.group(1), 8) if match else 0o077
-
-
-def _saved_files(options: PostgresOptions) -> tuple[Path, ...]:
-    """custom_conf is the administrator's and is not looked after."""
-    own = () if options.custom_conf else (base_file(options),)
-    return (
-        main_file(options),
-        *own,
-        options.config_dir / "pg_hba.conf",
-        options.config_dir / "pg_ident.conf",
-    )
-
-
-def _copy_of(options: PostgresOptions, path: Path) -> Path:
-    return options.data_dir / f"{path.name}.backup"
 
 
 def _keep_original(options: PostgresOptions) -> None:
@@ -245,44 +183,6 @@ def _write_authentication(
         text = header + "".join(f"{line}\n" for line in lines)
         if replace_file(path, text, file_mode(options, path)):
             logger.info("Wrote %s.", path)
-
-
-def _write_recovery(
-    options: PostgresOptions, recovery: Recovery, server_version: int
-) -> None:
-    if server_version < 120000:
-        _write_recovery_conf(options, recovery)
-        return
-    _clean_auto_conf(options)
-    # The new signal first: for a moment both may be there, and then a standby wins.
-    for kind in sorted(
-        ("standby", "recovery"), key=lambda kind: kind != recovery.signal
-    ):
-        path = options.data_dir / f"{kind}.signal"
-        if kind == recovery.signal:
-            replace_file(path, "", file_mode(options, path))
-        else:
-            remove_file(path)
-
-
-def _write_recovery_conf(options: PostgresOptions, recovery: Recovery) -> None:
-    path = options.data_dir / "recovery.conf"
-    if recovery.signal is None:
-        remove_file(path)
-    else:  # it may hold a password
-        replace_file(path, assignments_text(recovery.settings), OWNER_ONLY)
-
-
-def _clean_auto_conf(options: PostgresOptions) -> None:
-    """ALTER SYSTEM must not turn a standby elsewhere (REPL-23)."""
-    path = options.data_dir / "postgresql.auto.conf"
-    text = read_file(path)
-    if text is None:
-        return
-    cleaned = without_assignments(text, ALL_NAMES)
-    if cleaned != text:
-        replace_file(path, cleaned, file_mode(options, path))
-        logger.warning("Removed recovery parameters from %s.", path)
 
 
 def _write_main(
@@ -327,11 +227,3 @@ def _synchronous_standbys(
         return given
     text = read_file(main_file(options)) or ""
     return parse_assignments(text).get("synchronous_standby_names")
-
-
-def read_file(path: Path) -> str | None:
-    """None: there is no such file.  Bytes that are not UTF-8 survive."""
-    try:
-        return path.read_text(errors="surrogateescape")
-    except FileNotFoundError:
-        return None

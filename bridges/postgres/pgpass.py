@@ -6,7 +6,6 @@ scripts, so it always holds every account that they may use (PostgreSQL manual,
 """
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,22 +41,6 @@ class PassfileEntry:
 def needs_passfile(options: PostgresOptions) -> bool:
     """Without a password (Kerberos, certificates, trust) there is no file."""
     return any(credentials_of(options, account).password for account in ACCOUNTS)
-
-
-def check_passfile_location(options: PostgresOptions) -> None:
-    """Raises OperationError if the passfile could not be written."""
-    if not needs_passfile(options):
-        return
-    path = options.pgpass
-    error = None
-    if path.is_dir():
-        error = "is a directory; postgresql.pgpass must name a file"
-    elif not path.parent.is_dir():
-        error = "its directory does not exist; see postgresql.pgpass"
-    elif not os.access(path.parent, os.W_OK | os.X_OK):
-        error = "its directory is not writable; see postgresql.pgpass"
-    if error is not None:
-        raise OperationError(because("IO_ERROR", path=str(path), error=error))
 
 
 def write_passfile(

@@ -122,6 +122,9 @@ def postgres_options(
         remote=_remote(document.get("standby_cluster", {})),
         synchronous_mode=document["synchronous_mode"] != "off",
         pg_malloc_arena_max=malloc_arena_max,
+        has_logical_slots=any(
+            slot.get("type") == "logical" for slot in document.get("slots", {}).values()
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from regnal.bridges.postgres.data_directory import WAL_NAMES, is_empty
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.guc.rules import MalformedRule, parse_version
 from regnal.bridges.postgres.options import PostgresOptions
+from regnal.bridges.postgres.pgpass import needs_passfile
 from regnal.bridges.postgres.pid_file import find_postmaster
 from regnal.bridges.postgres.programs import find_binary
 from regnal.configuration.problems import Problem
@@ -236,7 +237,8 @@ def _foreign_data(options: PostgresOptions) -> Iterator[Problem]:
 
 def _places(effective: Configured, options: PostgresOptions) -> Iterator[Problem]:
     """Where the daemon itself writes."""
-    yield from _writable_file("postgresql.pgpass", options.pgpass)
+    if needs_passfile(options):
+        yield from _writable_file("postgresql.pgpass", options.pgpass)
     if options.config_dir != options.data_dir:
         yield from _writable_directory("postgresql.config_dir", options.config_dir)
     log_dir = effective.document["log"].get("dir")

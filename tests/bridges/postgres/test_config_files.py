@@ -11,11 +11,8 @@ from typing import Any
 import pytest
 
 from regnal.bridges.postgres.conf_syntax import parse_assignments
-from regnal.bridges.postgres.config_files import (
-    file_mode,
-    restore_missing_files,
-    write_configuration,
-)
+from regnal.bridges.postgres.config_files import write_configuration
+from regnal.bridges.postgres.config_paths import file_mode, restore_missing_files
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.messages.postgres import (
@@ -230,6 +227,23 @@ def test_alter_system_cannot_lead_a_standby_elsewhere(
     write(options, LEADER)
     assert auto.read_text() == "# Do not edit\nwork_mem = '3MB'\n"
     assert "password=x" not in caplog.text
+
+
+@pytest.mark.parametrize("place", ["postgresql.conf", "postgresql.auto.conf"])
+def test_a_standby_that_follows_already_is_not_disturbed(
+    options: PostgresOptions, place: str
+) -> None:
+    """REPL-16: another text of the same meaning would end its connection."""
+    by_hand = (
+        f"application_name=me host=10.0.0.1 port=5433 user=replicator"
+        f" passfile={options.pgpass} sslmode=prefer"
+    )
+    (options.data_dir / place).write_text(f"primary_conninfo = '{by_hand}'\n")
+    write(options, LEADER)
+    assert conf(options)["primary_conninfo"] == by_hand
+    other = LEADER.model_copy(update={"host": "10.0.0.2"})
+    write(options, other)
+    assert "host=10.0.0.2" in conf(options)["primary_conninfo"]
 
 
 @pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o750, 0o640)])

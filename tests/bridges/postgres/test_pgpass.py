@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.options import Credentials, PostgresOptions
 from regnal.bridges.postgres.pgpass import (
     PassfileEntry,
-    check_passfile_location,
+    needs_passfile,
     passfile_text,
     write_passfile,
 )
@@ -107,7 +106,7 @@ def test_without_passwords_there_is_no_file(options: PostgresOptions) -> None:
         rewind=NOBODY,
         pgpass=Path("/nowhere/pgpass"),
     )
-    check_passfile_location(options)
+    assert not needs_passfile(options)
     assert write_passfile(options, LEADER) == {}
 
 
@@ -124,16 +123,3 @@ def test_the_password_of_a_key_goes_by_a_service_file(options: PostgresOptions) 
     assert service.read_text() == "[replication]\nsslpassword=kEy\n"
     assert stat.S_IMODE(service.stat().st_mode) == 0o600
     assert environment["PGSERVICE"] == "replication"
-
-
-@pytest.mark.parametrize("place", ["directory", "missing/file", "file/below"])
-def test_a_place_that_cannot_be_written_is_found_at_start(
-    options: PostgresOptions, tmp_path: Path, place: str
-) -> None:
-    """PG-17."""
-    (tmp_path / "directory").mkdir()
-    (tmp_path / "file").touch()
-    wrong = dataclasses.replace(options, pgpass=tmp_path / place)
-    with pytest.raises(OperationError, match=r"postgresql\.pgpass"):
-        check_passfile_location(wrong)
-    check_passfile_location(options)

@@ -298,7 +298,13 @@ def test_files_that_are_named_must_be_there(
 
 
 def test_places_to_write_are_looked_at(base: dict[str, Any], tmp_path: Path) -> None:
-    (problem,) = at_start(base, tmp_path, postgresql={"pgpass": "/none/pgpass"})
+    base["postgresql"]["pgpass"] = "/none/pgpass"
+    # Without a password there will be no such file (SEC-03).
+    assert at_start(base, tmp_path) == []
+    base["postgresql"]["authentication"] = {
+        "replication": {"username": "rep", "password": "secret"}
+    }
+    (problem,) = at_start(base, tmp_path)
     assert problem.path == "postgresql.pgpass"
     base["postgresql"]["pgpass"] = str(tmp_path)
     (problem,) = at_start(base, tmp_path)
