@@ -4,7 +4,7 @@ import socket
 import time
 from typing import Any
 
-from pysyncobj import SyncObjConf, SyncObjConsumer, dns_resolver, replicated
+from pysyncobj import SyncObj, SyncObjConf, SyncObjConsumer, dns_resolver, replicated
 from pysyncobj.tcp_connection import CONNECTION_STATE
 from pysyncobj.transport import TCPTransport
 
@@ -119,6 +119,27 @@ class Resolver:
 def use_names(names: HostNames) -> None:
     """Names are looked up beside the node, and again when an address has changed."""
     dns_resolver._g_resolver = Resolver(names)
+
+
+def write_only_changes(raft: SyncObj) -> None:
+    """Let the journal's file of numbers rest while nothing happens.
+
+    pysyncobj would write and rename it every second, since every heartbeat tells the
+    same commit index again.
+    """
+    journal = getattr(raft, "_SyncObj__raftLog", None)
+    note = getattr(journal, "setRaftCommitIndex", None)
+    if journal is None or note is None:
+        return
+    noted = -1
+
+    def note_if_new(index: int) -> None:
+        nonlocal noted
+        if index != noted:
+            noted = index
+            note(index)
+
+    journal.setRaftCommitIndex = note_if_new
 
 
 def configuration_of(settings: RaftSettings, names: HostNames) -> SyncObjConf:

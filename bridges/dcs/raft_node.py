@@ -23,6 +23,7 @@ from regnal.bridges.dcs.raft_library import (
     check_port,
     configuration_of,
     use_names,
+    write_only_changes,
 )
 from regnal.bridges.dcs.raft_map import (
     Answer,
@@ -37,12 +38,11 @@ from regnal.messages.base import Instant, Seconds
 
 logger = logging.getLogger(__name__)
 
-TICK: Seconds = 0.05
-"""The longest sleep: elections and the Raft leader's heartbeat are noticed that late
-at most."""
-
 BIND_RETRY: Seconds = 1.0
 """Between attempts to listen, if somebody else has the port."""
+
+JOIN_LIMIT: Seconds = 1.5
+"""For the thread to end: at most one sleep and the closing of files."""
 
 ATTEMPT_LIMIT: Seconds = 1.0
 """To wait for one command; a command sent to a Raft leader that died is not answered.
@@ -107,7 +107,7 @@ class RaftNode:
         with self._started:
             running = self._thread.ident is not None
         if running and threading.current_thread() is not self._thread:
-            self._thread.join(timeout=2 * TICK + 1)
+            self._thread.join(timeout=JOIN_LIMIT)
 
     def transact(
         self,
@@ -177,19 +177,22 @@ class RaftNode:
             consumers=[replica],
             transportClass=Transport,
         )
+        write_only_changes(raft)
         self._replica = replica
         return raft
 
     def _drive(self, raft: SyncObj) -> None:
+        pause = self._settings.timings.append_entries_period
         while not self._closing.is_set():
             try:
-                raft.doTick(TICK)
+                # The sleep ends with a message, a command or the next heartbeat.
+                raft.doTick(pause)
                 self._look_for_contact(raft)
                 if raft._isLeader():
                     self._end_leases()
             except Exception:  # the edge of the thread: go on
                 logger.exception("A tick of the embedded Raft failed.")
-                self._closing.wait(TICK)
+                self._closing.wait(pause)
 
     def _look_for_contact(self, raft: SyncObj) -> None:
         leader = raft._getLeader()
