@@ -139,6 +139,24 @@ def test_listen_addresses_are_as_postgresql_wants_them(
     assert options.listen_addresses == addresses
 
 
+@pytest.mark.parametrize(
+    ("slots", "logical"),
+    [
+        ({}, False),
+        ({"a": {"type": "physical"}, "b": None}, False),
+        ({"a": {"type": "logical", "database": "d", "plugin": "p"}}, True),
+    ],
+)
+def test_permanent_logical_slots_ask_for_feedback(
+    slots: dict[str, Any], logical: bool, tmp_path: Path
+) -> None:
+    """Contracts 6.5: hot_standby_feedback."""
+    configuration = source(document(), directory=tmp_path)
+    configuration.load()
+    effective = configuration.with_dynamic(json.dumps({"slots": slots}))
+    assert postgres_options(effective).has_logical_slots == logical
+
+
 def test_the_dynamic_configuration_arrives_too(tmp_path: Path) -> None:
     """CFG-05, CFG-40"""
     configuration = source(document(), directory=tmp_path)
