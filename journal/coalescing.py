@@ -1,152 +1,150 @@
 """Coalescing: an idle member says the same things every heartbeat; once is enough.
 
-A routine record like one that is in the chain already is *held* in memory, in
-place of the like one that was held before.  As soon as anything else is to be
-written, what is held is written first: the last of each run, in the order in
-which it happened, with the number of those it stands for.
+Routine records (messages/base.py) are *held* in memory.  As soon as anything else
+is to be written, what is held is written first, all of it, and nothing was saved.
+But where a quiet stretch lasts, like records are thinned out to the last of each,
+with the number of those it stands for; and then the states of all actors are
+written with them, so that replay is exact from there on.  Replay between those
+that are left would not be: a rule that looks at the clock would find the lease of
+an hour ago.
 
-What makes this safe for replay: deciders remember of a run of like messages the
-last only (messages/base.py); the steps of an actor stay in order; and a step is
-never in a segment without the message that it heard.  Where that message was
-replaced by a newer one, or is in the segment before, it is written (again) in
-front of the step, marked `recalled`.
+A message that an actor has yet to hear is never left out.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from regnal.journal.audience import Audience
 from regnal.journal.encoding import Body, Likeness, step_likeness
-from regnal.journal.entries import Entry, Group, MessageEntry, StepEntry
+from regnal.journal.entries import Entry, Group, MessageEntry, StepEntry, size_of
+from regnal.messages.base import Bytes
 from regnal.messages.envelope import MessageId
 
-MAXIMUM_HELD = 512
-"""Entries; an idle member has some dozens of kinds of them."""
-
-MAXIMUM_KNOWN = 8192
-"""Likenesses; one that was forgotten is written in full once more."""
-
 MAXIMUM_RECENT = 1024
-"""Messages that a step may yet have heard; one that was forgotten is encoded, and
-written, again."""
+"""Messages whose likeness is remembered for the steps that will hear them."""
 
 
 @dataclass(slots=True)
 class Held:
-    """The last of a run of like entries."""
+    """A routine entry, the last of its kind or not."""
 
     entry: MessageEntry | StepEntry
     likeness: Likeness
-    repeats: int
-    """How many like entries before it are not in the chain."""
+    repeats: int = 0
+    """How many like entries before it were left out."""
 
-    recalled: MessageEntry | None
-    """The message that the step heard, where that is not in the chain: it may be
-    held itself, or have been replaced since."""
+    @property
+    def bodies(self) -> list[Body]:
+        first, *rest = self.entry.bodies
+        return (
+            [b'%b,"repeats":%d' % (first, self.repeats), *rest]
+            if self.repeats
+            else [first, *rest]
+        )
 
 
 class Coalescer:
-    """Decides which entries wait.  Touches no file."""
+    """Decides which entries wait, and which are left out.  Touches no file."""
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[Likeness, None] = OrderedDict()
-        self._held: OrderedDict[Likeness, Held] = OrderedDict()
-        self._recent: OrderedDict[MessageId, MessageEntry] = OrderedDict()
+    def __init__(self, audience: Audience, quiet_bytes: Bytes) -> None:
+        """More than `quiet_bytes` is thinned out; what then still is far more is
+        written: it is not quiet."""
+        self.omitted = 0
+        """Entries that were left out of what is held."""
+
+        self.size: Bytes = 0
+        """Of what is held."""
+
+        self._audience = audience
+        self._held: list[Held] = []
+        self._quiet_bytes = quiet_bytes
+        self._thin_out_at = quiet_bytes
+        self._recent: OrderedDict[MessageId, Likeness | None] = OrderedDict()
 
     @property
-    def held(self) -> tuple[Held, ...]:
+    def held(self) -> list[Held]:
         """In the order in which they happened."""
-        return tuple(self._held.values())
+        return self._held
 
     def hold(self, entry: Entry) -> Held | None:
         """Hold the entry if it may wait; None: it must be written now."""
         if not isinstance(entry, MessageEntry | StepEntry):
             return None
-        own = self._remember(entry)
-        if own is None:
+        likeness = self._likeness(entry)
+        if likeness is None:
             return None
-        if own not in self._known:
-            self._known[own] = None
-            _shorten(self._known, MAXIMUM_KNOWN)
-            return None
-        before = self._held.pop(own, None)
-        if before is None and len(self._held) >= MAXIMUM_HELD:
-            return None
-        repeats = 0 if before is None else before.repeats + 1
-        held = Held(entry, own, repeats, self._unwritten_heard(entry))
-        self._held[own] = held
+        held = Held(entry, likeness)
+        self._held.append(held)
+        self.size += size_of(entry)
         return held
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether thinning out helps; else what is held should be written."""
+        return self.size <= 4 * self._quiet_bytes
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether so much is held that something should be left out."""
+        return self.size > self._thin_out_at
+
+    def thin_out(self) -> None:
+        """Leave out what was repeated since, and heard by all."""
+        last: dict[Likeness, Held] = {}
+        heard: set[MessageId] = set()
+        kept: list[Held] = []
+        for held in reversed(self._held):
+            newer = last.setdefault(held.likeness, held)
+            if newer is not held and self._may_be_left_out(held.entry, heard):
+                newer.repeats += 1 + held.repeats
+                self.omitted += 1
+                self.size -= size_of(held.entry)
+                continue
+            if isinstance(held.entry, StepEntry):
+                heard.add(held.entry.heard)
+            kept.append(held)
+        kept.reverse()
+        self._held = kept
+        self._thin_out_at = self.size + self._quiet_bytes
+
     def release(self) -> list[Group]:
-        """What was held, to be written now."""
-        groups = [self._group(held.entry, held.repeats) for held in self.held]
-        self._held.clear()
+        """What is held, to be written now."""
+        groups = [group(held.entry, held.bodies) for held in self._held]
+        self._held = []
+        self._thin_out_at = self._quiet_bytes
+        self.omitted = self.size = 0
         return groups
 
-    def group(self, entry: Entry) -> Group:
-        """The entry, to be written now, after what was held."""
-        return self._group(entry, 0)
+    def _may_be_left_out(self, entry: Entry, heard: set[MessageId]) -> bool:
+        # What a kept step heard is kept with it, for the reader.
+        return all(
+            message.id not in heard and self._audience.has_heard(message)
+            for message in entry.messages
+        )
 
-    def begin_segment(self) -> None:
-        """A segment stands for itself: all that its steps heard is in it."""
-        self._known.clear()
-        for message in self._recent.values():
-            message.is_written = False
-
-    def _remember(self, entry: MessageEntry | StepEntry) -> Likeness | None:
+    def _likeness(self, entry: MessageEntry | StepEntry) -> Likeness | None:
+        for message in entry.messages:
+            self._recent[message.id] = message.likeness
+            if len(self._recent) > MAXIMUM_RECENT:
+                self._recent.popitem(last=False)
         if isinstance(entry, MessageEntry):
-            self._remember_message(entry)
             return entry.likeness
-        for message in entry.said:
-            self._remember_message(message)
-        heard = self._recent.get(entry.heard)
         return step_likeness(
             entry.actor,
             entry.rule,
-            heard.likeness if heard is not None else None,
-            (message.likeness for message in entry.said),
+            self._recent.get(entry.heard),
+            (message.likeness for message in entry.messages),
         )
 
-    def _remember_message(self, entry: MessageEntry) -> None:
-        self._recent[entry.id] = entry
-        _shorten(self._recent, MAXIMUM_RECENT)
 
-    def _unwritten_heard(self, entry: MessageEntry | StepEntry) -> MessageEntry | None:
-        if isinstance(entry, MessageEntry):
-            return None
-        heard = self._recent.get(entry.heard)
-        return None if heard is None or heard.is_written else heard
-
-    def _group(self, entry: Entry, repeats: int) -> Group:
-        bodies: list[Body] = []
-        match entry:
-            case MessageEntry():
-                entry.is_written = True
-            case StepEntry():
-                bodies.extend(self._recalled(entry))
-                for message in entry.said:
-                    message.is_written = True
-        first, *rest = entry.bodies
-        bodies.append(b'%b,"repeats":%d' % (first, repeats) if repeats else first)
-        bodies.extend(rest)
-        return Group(bodies, entry)
-
-    def _recalled(self, entry: StepEntry) -> list[Body]:
-        heard = self._recent.get(entry.heard)
-        if heard is not None:
-            if heard.is_written:
-                return []
-            heard.is_written = True
-            return [recalled(heard.body)]
-        return [recalled(entry.heard_again())]
+def group(entry: Entry, bodies: Iterable[Body] | None = None) -> Group:
+    """The entry as it is written."""
+    for message in entry.messages:
+        message.is_written = True
+    return Group(list(entry.bodies if bodies is None else bodies), entry)
 
 
-def recalled(body: Body) -> Body:
-    """Mark a message that is written only because a step heard it."""
-    return b'%b,"recalled":true' % body
-
-
-def _shorten(
-    mapping: OrderedDict[bytes, None] | OrderedDict[str, MessageEntry], limit: int
-) -> None:
-    if len(mapping) > limit:
-        mapping.popitem(last=False)
+def recalled(message: MessageEntry) -> Body:
+    """A message that is in the segment before, for those who have yet to hear it."""
+    return b'%b,"recalled":true' % message.body

@@ -1,7 +1,7 @@
 """Entries: what the parts of a member hand to the journal, already in bytes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from regnal.actors.step import Step
@@ -20,15 +20,32 @@ OVERHEAD: Bytes = 64
 """Of a record beside its body: number, hash, and what memory needs."""
 
 
+class Learned(NamedTuple):
+    """Where an actor stands."""
+
+    state: object
+    heard: MessageId | None
+    """The last message that it heard; None: none yet."""
+
+
 @dataclass(slots=True, eq=False)
 class MessageEntry:
     """A message that was said."""
 
     id: MessageId
+    word: type[Message]
     body: Body
     likeness: Likeness | None
     is_written: bool = False
-    """Whether it is in the current segment."""
+    """Whether it is in the chain, or about to be."""
+
+    @property
+    def number(self) -> int:
+        return number_of(self.id)
+
+    @property
+    def messages(self) -> "tuple[MessageEntry, ...]":
+        return (self,)
 
     @property
     def bodies(self) -> Iterator[Body]:
@@ -41,20 +58,18 @@ class StepEntry:
 
     actor: PartName
     rule: str | None
-    state: object
-    """Of the actor after the step."""
-
+    learned: Learned
     heard: MessageId
-    heard_again: Callable[[], Body]
-    """Encodes the message that was heard once more."""
+    body: Body | None
+    """None: the actor only learned; that is not recorded, but remembered."""
 
-    body: Body
-    said: tuple[MessageEntry, ...]
+    messages: tuple[MessageEntry, ...]
 
     @property
     def bodies(self) -> Iterator[Body]:
-        yield self.body
-        for message in self.said:
+        if self.body is not None:
+            yield self.body
+        for message in self.messages:
             yield message.body
 
 
@@ -65,6 +80,10 @@ class NoteEntry:
     body: Body
     is_break: bool = False
     """Whether records are missing before it, so that a snapshot should follow."""
+
+    @property
+    def messages(self) -> tuple[MessageEntry, ...]:
+        return ()
 
     @property
     def bodies(self) -> Iterator[Body]:
@@ -90,7 +109,14 @@ class Loss:
     last: str = ""
     """Hybrid times of the first and the last record lost."""
 
-    def add(self, hlc: HybridTime) -> None:
+    learned: dict[PartName, Learned] = field(default_factory=dict)
+    """What is not lost: where the actors stand after it."""
+
+    def add(self, entry: Entry, hlc: HybridTime) -> None:
+        if isinstance(entry, StepEntry):
+            self.learned[entry.actor] = entry.learned
+            if entry.body is None:
+                return
         self.count += 1
         self.last = hlc_text(hlc)
         self.first = self.first or self.last
@@ -101,9 +127,17 @@ def size_of(entry: Entry) -> Bytes:
     return sum(len(body) + OVERHEAD for body in entry.bodies)
 
 
+def number_of(message: MessageId) -> int:
+    """The number in the id; messages are numbered in the order of the journal."""
+    return int(message[message.rindex("/") + 1 :])
+
+
 def message_entry(envelope: Envelope[Message]) -> MessageEntry:
     return MessageEntry(
-        id=envelope.id, body=message_body(envelope), likeness=likeness(envelope)
+        id=envelope.id,
+        word=type(envelope.message),
+        body=message_body(envelope),
+        likeness=likeness(envelope),
     )
 
 
@@ -115,13 +149,12 @@ def step_entry(
     stamp: tuple[HybridTime, Instant],
 ) -> StepEntry:
     """`stamp` is when the step was taken."""
-    hlc, at = stamp
+    is_silent = not said and not step.facts and step.rule is None
     return StepEntry(
         actor=actor,
         rule=step.rule,
-        state=step.state,
+        learned=Learned(step.state, heard.id),
         heard=heard.id,
-        heard_again=lambda: message_body(heard),
-        body=step_body(actor, heard.id, step, said, hlc, at),
-        said=tuple(message_entry(envelope) for envelope in said),
+        body=None if is_silent else step_body(actor, heard.id, step, said, *stamp),
+        messages=tuple(message_entry(envelope) for envelope in said),
     )

@@ -13,23 +13,30 @@ pending stays pending, in order, until it is written.
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from regnal.actors.step import Decider
-from regnal.journal.coalescing import Coalescer
-from regnal.journal.encoding import FORMAT, NO_HASH, Body, Hash, line, plain_body
-from regnal.journal.entries import Entry, Group, NoteEntry, StepEntry
+from regnal.journal.audience import Audience
+from regnal.journal.coalescing import Coalescer, group, recalled
+from regnal.journal.encoding import FORMAT, NO_HASH, Body, Hash, line
+from regnal.journal.entries import (
+    Entry,
+    Group,
+    Learned,
+    NoteEntry,
+    StepEntry,
+)
 from regnal.journal.options import JournalOptions
 from regnal.journal.places import RecordNumber, segment_path
 from regnal.journal.quiet import QuietFile
 from regnal.journal.recovery import note_body, recover, seal_body
 from regnal.journal.segment_file import SegmentFile
-from regnal.journal.snapshots import Snapshots
 from regnal.journal.stamps import Stamper, hlc_text, wall_text
 from regnal.messages.base import Bytes, Instant, MemberName, Seconds
+from regnal.messages.envelope import PartName
 
 BATCH: Bytes = 1024 * 1024
 """About so much is written at once."""
@@ -83,8 +90,8 @@ class Ledger:
         self._stamper = stamper
         self._options = options
         self._retire = retire
-        self._coalescer = Coalescer()
-        self._snapshots = Snapshots(identity.member, deciders)
+        self._audience = Audience(identity.member, deciders)
+        self._coalescer = Coalescer(self._audience, options.quiet_bytes)
         self._quiet: QuietFile | None = None
         self._quiet_is_stale = False
         self._quiet_since: Instant | None = None
@@ -113,45 +120,53 @@ class Ledger:
 
     def enter(self, entry: Entry) -> None:
         """Hold the entry, or let it wait for `write`.  Never fails."""
+        if isinstance(entry, StepEntry) and entry.body is None:
+            self._audience.learn({entry.actor: entry.learned})
+            return
         held = self._coalescer.hold(entry)
         if held is None:
             self.release()
-            self._pending.append(self._coalescer.group(entry))
-            return
-        if self._quiet_since is None:
-            self._quiet_since = self._stamper.clocks.boot()
-        if self._pending or self._quiet is None:
-            self._quiet_is_stale = True
-            return
-        try:
-            self._quiet.hold(held, self.head.number, self._coalescer.held)
-        except OSError:
-            # It protects against our being killed only; `write` tries again.
-            self._quiet_is_stale = True
+        if isinstance(entry, StepEntry):
+            self._audience.learn({entry.actor: entry.learned})
+        for message in entry.messages:
+            self._audience.say(message)
+        if held is None:
+            self._pending.append(group(entry))
+        else:
+            self._hold(entry)
 
     def release(self) -> None:
         """Let what is held be written."""
+        if self._coalescer.omitted:
+            self._coalescer.thin_out()
+            self._pending.append(self._omission())
         self._pending.extend(self._coalescer.release())
         self._quiet_since = None
+        self._quiet_is_stale = True
 
-    def lose(self, why: str, **what: object) -> None:
+    def lose(
+        self, why: str, learned: Mapping[PartName, Learned], **what: object
+    ) -> None:
         """Note that records are missing here; a snapshot follows."""
         body = note_body(self._stamper, "gap", why=why, **what)
         self.enter(NoteEntry(body, is_break=True))
+        self._audience.learn(learned)
 
     def write(self) -> None:
         """Write all that is pending.  Raises OSError."""
         self._look_after_file()
-        self._mend_segment()
+        if self.file is None:
+            self._mend_segment()
         while self._pending:
             self._write_batch()
             if self._next_segment == "gap":
                 self._mend_segment()
-        # Not in between: a step is in the segment that has what it heard.
+        if self._next_segment is not None and self.file is not None:
+            self.release()  # what happened in a segment stands in it
+            while self._pending:
+                self._write_batch()
         self._mend_segment()
-        if self._quiet_is_stale and self._quiet is not None:
-            self._quiet.mend(self._coalescer.held, self.head.number)
-            self._quiet_is_stale = False
+        self._mend_quiet()
 
     def next_due(self) -> Instant:
         """When `tick` should be called at the latest."""
@@ -185,20 +200,55 @@ class Ledger:
         if self._quiet is not None:
             self._quiet.close()
 
+    def _hold(self, entry: Entry) -> None:
+        if self._quiet_since is None:
+            self._quiet_since = self._stamper.clocks.boot()
+        if self._coalescer.is_too_much:
+            self._coalescer.thin_out()
+            self._quiet_is_stale = True
+            if not self._coalescer.is_quiet:
+                self.release()
+        if self._pending or self._quiet is None or self._quiet_is_stale:
+            self._quiet_is_stale = True
+            return
+        try:
+            self._quiet.hold(entry.bodies, self.head.number)
+        except OSError:
+            # It protects against our being killed only; `write` tries again.
+            self._quiet_is_stale = True
+
+    def _omission(self) -> Group:
+        """What says that records were left out, and where the actors stand."""
+        omitted = self._coalescer.omitted
+        note = note_body(self._stamper, "quiet", omitted=omitted)
+        return Group([note, *self._snapshot()], NoteEntry(note))
+
+    def _snapshot(self) -> Iterator[Body]:
+        hlc, at = hlc_text(self._stamper.stamp()), self._stamper.clocks.boot()
+        return self._audience.snapshot({"hlc": hlc, "at": at})
+
+    def _mend_quiet(self) -> None:
+        """Let the quiet file say what is held now."""
+        if not self._quiet_is_stale or self._quiet is None:
+            return
+        groups = [held.bodies for held in self._coalescer.held]
+        if self._coalescer.omitted:
+            groups.insert(0, self._omission().bodies)
+        self._quiet.mend(groups, self.head.number)
+        self._quiet_is_stale = False
+
     def _write_batch(self) -> None:
         assert self.file is not None
         groups: list[Group] = []
         size: Bytes = 0
-        for group in self._pending:
-            groups.append(group)
-            size += sum(map(len, group.bodies))
-            if size >= BATCH or _is_break(group):
+        for one in self._pending:
+            groups.append(one)
+            size += sum(map(len, one.bodies))
+            if size >= BATCH or _is_break(one):
                 break
-        self.head = self._append(body for group in groups for body in group.bodies)
-        for group in groups:
+        self.head = self._append(body for one in groups for body in one.bodies)
+        for _ in groups:
             self._pending.popleft()
-            if isinstance(group.entry, StepEntry):
-                self._snapshots.note(group.entry)
         self._quiet_is_stale = True
         if _is_break(groups[-1]):
             self._next_segment = "gap"
@@ -233,14 +283,14 @@ class Ledger:
         self.file = None
 
     def _begin(self, why: str) -> None:
-        """Begin a segment: who we are, and the state of every actor."""
-        hlc, at = hlc_text(self._stamper.stamp()), self._stamper.clocks.boot()
+        """Begin a segment: who we are, where every actor stands, what is on its way."""
+        at = self._stamper.clocks.boot()
         self._directory.mkdir(parents=True, exist_ok=True)
         file = SegmentFile(segment_path(self._directory, self.head.number + 1))
         self.file = file
         try:
             self.head = self._append(
-                [self._start_body(hlc, at, why), *self._snapshots.bodies(hlc, at)]
+                [self._start_body(why), *self._snapshot(), *self._on_its_way()]
             )
         except OSError:
             self.file = None
@@ -250,24 +300,26 @@ class Ledger:
             raise
         self._begun_at = at
         self._quiet_is_stale = True
-        self._coalescer.begin_segment()
 
-    def _start_body(self, hlc: str, at: Instant, why: str) -> Body:
-        return plain_body(
-            {
-                "hlc": hlc,
-                "at": at,
-                "kind": "start",
-                "format": FORMAT,
-                "member": self._identity.member,
-                "scope": self._identity.scope,
-                "incarnation": self._stamper.incarnation,
-                "boot": self._identity.boot_id,
-                "wall": wall_text(self._stamper.clocks.wall()),
-                "versions": dict(self._identity.versions),
-                "why": why,
-                "previous": self.head.hash,
-            }
+    def _on_its_way(self) -> Iterator[Body]:
+        """Messages in the segment before that somebody has yet to hear."""
+        for message in self._audience.unheard():
+            if message.is_written:
+                yield recalled(message)
+
+    def _start_body(self, why: str) -> Body:
+        return note_body(
+            self._stamper,
+            "start",
+            format=FORMAT,
+            member=self._identity.member,
+            scope=self._identity.scope,
+            incarnation=self._stamper.incarnation,
+            boot=self._identity.boot_id,
+            wall=wall_text(self._stamper.clocks.wall()),
+            versions=dict(self._identity.versions),
+            why=why,
+            previous=self.head.hash,
         )
 
     def _look_after_file(self) -> None:

@@ -34,8 +34,12 @@ class JournalOptions:
     """Records kept in memory while the disk does not take them; then they are
     counted and lost."""
 
-    coalesce_seconds: Seconds = 900.0
+    coalesce_seconds: Seconds = 3600.0
     """Held heartbeats are written at least this often."""
+
+    quiet_bytes: Bytes = 128 * 1024
+    """So much is held in a quiet stretch before anything is left out: some ten
+    heartbeats, about as much as the states of all actors, which then are written."""
 
     retry_seconds: Seconds = 1.0
     """How often a disk that refused is tried again."""

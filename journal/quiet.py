@@ -1,7 +1,7 @@
 """The quiet file: what is held in memory, for the case that we are killed.
 
-One line per held entry, appended as it is held, without fsync; emptied when what
-was held went into the chain.  A line says after which record of the chain it was
+One line for each group of records, appended as it is held, without fsync; emptied
+when what was held went into the chain.  A line says after which record of the chain it was
 held, so that lines of an emptied stretch, left by a crash, are not taken again.
 """
 
@@ -12,15 +12,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from regnal.journal.coalescing import Held, recalled
 from regnal.journal.encoding import Body, plain_body
-from regnal.journal.entries import MessageEntry, StepEntry
 from regnal.journal.places import QUIET, RecordNumber, write_all
 from regnal.messages.base import Bytes
-from regnal.messages.envelope import MessageId
-
-MAXIMUM_SIZE: Bytes = 1024 * 1024
-"""Then it is written anew with what is still held."""
 
 
 class QuietFile:
@@ -30,30 +24,23 @@ class QuietFile:
         """Create or open the file.  Raises OSError."""
         self._path = directory / QUIET
         self._size: Bytes = 0
-        self._messages: set[MessageId] = set()
-        """Ids of the messages in it."""
-
         self._open()
 
-    def hold(self, held: Held, after: RecordNumber, still: Sequence[Held]) -> None:
-        """Note that the entry is held; `still` is all that is.  Raises OSError."""
-        if self._size > MAXIMUM_SIZE:
-            self.mend(still, after)
-            return
-        content = self._lines(held, after)
-        write_all(self._descriptor, content, self._size)
-        self._size += len(content)
+    def hold(self, bodies: Iterable[Body], after: RecordNumber) -> None:
+        """Note that this is held, too.  Raises OSError."""
+        line = _line(bodies, after)
+        write_all(self._descriptor, line, self._size)
+        self._size += len(line)
 
-    def mend(self, still: Sequence[Held], after: RecordNumber) -> None:
+    def mend(self, groups: Sequence[Iterable[Body]], after: RecordNumber) -> None:
         """Let the file say that this is held and no more.  Raises OSError."""
-        self._messages.clear()
-        if not still:
+        if not groups:
             if self._size:
                 os.ftruncate(self._descriptor, 0)
                 self._size = 0
             return
         draft = self._path.with_name(f"{self._path.name}.new")
-        draft.write_bytes(b"".join(self._lines(held, after) for held in still))
+        draft.write_bytes(b"".join(_line(bodies, after) for bodies in groups))
         draft.replace(self._path)
         os.close(self._descriptor)
         self._open()
@@ -67,21 +54,6 @@ class QuietFile:
         )
         self._size = os.fstat(self._descriptor).st_size
 
-    def _lines(self, held: Held, after: RecordNumber) -> bytes:
-        """The line of the entry, before it one for what it heard if need be."""
-        lines = []
-        heard = held.recalled
-        if heard and not heard.is_written and heard.id not in self._messages:
-            lines.append(b'{"after":%d,"records":[{%b}]}\n' % (after, heard.body))
-            self._messages.add(heard.id)
-        match held.entry:
-            case MessageEntry(id=own):
-                self._messages.add(own)
-            case StepEntry(said=said):
-                self._messages.update(message.id for message in said)
-        lines.append(_line(held, after))
-        return b"".join(lines)
-
 
 def leftovers(
     content: bytes, after: RecordNumber, written: Iterable[str]
@@ -91,24 +63,12 @@ def leftovers(
     `after` is the last record of the chain that was there before anything of the
     quiet file was written; `written` are the `fingerprint`s of records after it.
     """
-    messages: dict[str, dict[str, Any]] = {}
-    held: dict[str, tuple[list[dict[str, Any]], int]] = {}
-    for entry in _entries(content):
-        if entry["after"] != after:
-            continue
-        records = entry["records"]
-        messages.update({r["id"]: r for r in records if r["kind"] == "message"})
-        if "likeness" in entry:
-            before = held.pop(entry["likeness"], None)
-            repeats = entry["repeats"] if before is None else before[1] + 1
-            held[entry["likeness"]] = records, repeats
     done = set(written)
-    groups = []
-    for records, repeats in held.values():
-        if fingerprint(records[0]) in done:
-            continue
-        groups.append(_group(records, repeats, messages, done))
-    return groups
+    return [
+        [plain_body(record) for record in entry["records"]]
+        for entry in _entries(content)
+        if entry["after"] == after and fingerprint(entry["records"][0]) not in done
+    ]
 
 
 def after_of(content: bytes) -> RecordNumber | None:
@@ -123,34 +83,12 @@ def fingerprint(record: dict[str, Any]) -> str:
         return str(record["id"])
     if record["kind"] == "step":
         return f"{record['actor']} heard {record['heard']}"
-    return ""
+    return f"{record['kind']} {record['hlc']}"
 
 
-def _group(
-    records: list[dict[str, Any]],
-    repeats: int,
-    messages: dict[str, dict[str, Any]],
-    done: set[str],
-) -> list[Body]:
-    group: list[Body] = []
-    first, *rest = records
-    heard = first.get("heard")
-    if heard in messages and heard not in done:
-        group.append(recalled(plain_body(messages[heard])))
-        done.add(heard)
-    if repeats:
-        first = {**first, "repeats": repeats}
-    done.update(fingerprint(record) for record in records)
-    return [*group, *map(plain_body, [first, *rest])]
-
-
-def _line(held: Held, after: RecordNumber) -> bytes:
-    return b'{"after":%d,"likeness":"%b","repeats":%d,"records":[%b]}\n' % (
-        after,
-        held.likeness.hex().encode(),
-        held.repeats,
-        b",".join(b"{%b}" % body for body in held.entry.bodies),
-    )
+def _line(bodies: Iterable[Body], after: RecordNumber) -> bytes:
+    records = b",".join(b"{%b}" % body for body in bodies)
+    return b'{"after":%d,"records":[%b]}\n' % (after, records)
 
 
 def _entries(content: bytes) -> list[dict[str, Any]]:

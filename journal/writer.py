@@ -221,7 +221,7 @@ class JournalWriter:
         size = size_of(entry)
         with self._lock:
             if self._buffered + size > self._options.buffer_bytes:
-                self._loss.add(hlc)
+                self._loss.add(entry, hlc)
                 return NOT_RECORDED
             if self._loss.count:
                 self._queue.put(_Item(self._loss, 0, None))
@@ -319,6 +319,7 @@ class JournalWriter:
     def _note_loss(self, loss: Loss) -> None:
         self._ledger.lose(
             "the disk did not take records and the buffer was full",
+            loss.learned,
             lost=loss.count,
             first=loss.first,
             last=loss.last,

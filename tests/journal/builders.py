@@ -1,27 +1,41 @@
 """Small journals for tests: a member, a toy actor, and whoever speaks."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from regnal.actors.step import Decider, Step
 from regnal.journal.chain_check import Damage
-from regnal.journal.decoding import envelope_of
-from regnal.journal.entries import StepEntry, message_entry, step_entry
+from regnal.journal.entries import message_entry, step_entry
 from regnal.journal.ledger import Identity, Ledger
 from regnal.journal.options import JournalOptions
 from regnal.journal.reader import Record, scan
 from regnal.journal.stamps import Clocks, Stamper
 from regnal.messages.base import Instant, Message
-from regnal.messages.cluster import StoreAnswered
+from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from regnal.messages.envelope import Envelope
-from regnal.messages.lease import LeaderReleased, LeaderRenewed, RenewLeader
+from regnal.messages.lease import (
+    AcquireLeader,
+    LeaderReleased,
+    LeaderRenewed,
+    ReleaseLeader,
+    RenewLeader,
+)
+from regnal.messages.store import ReadCluster
 from regnal.messages.timers import TimerFired
+from tests.journal.replaying import Replay
 
 IDENTITY = Identity(
     member="pg1", scope="demo", versions=(("regnal", "0.1.0"),), boot_id="boot-1"
 )
+
+
+ORDERS: dict[str, Message] = {
+    "acquire": AcquireLeader(member="pg1", ttl=30, deadline=1.0),
+    "read": ReadCluster(deadline=1.0),
+}
+"""What the toy actor orders when it hears that the store is away, for this reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +43,37 @@ class Memory:
     """State of the toy actor: the last of each thing that it was told."""
 
     beat_at: Instant = 0.0
-    valid_until: Instant = float("-inf")
+    valid_until: Instant = float("inf")
     answers: int = 0
     """Of messages that are not routine: these it may count."""
 
 
 def remember(memory: Memory, envelope: Envelope[Message]) -> Step[Memory]:
-    """The toy actor: renews at each beat."""
+    """The toy actor: renews at each beat while the lease is valid.
+
+    Its facts are all that it knows: replay finds every difference.
+    """
+    facts = {"memory": memory}
     match envelope.message:
+        case TimerFired(due_at=at) if at > memory.valid_until:
+            # What a replay of stale state would conclude.
+            gone = ReleaseLeader(member="pg1", last_lsn=None, deadline=at)
+            return Step(replace(memory, answers=-1), (gone,), "give_up", facts)
         case TimerFired(due_at=at):
             wish = RenewLeader(member="pg1", ttl=30, deadline=at + 10)
-            return Step(
-                replace(memory, beat_at=at),
-                (wish,),
-                "renew",
-                {"valid": memory.valid_until},
-            )
+            return Step(replace(memory, beat_at=at), (wish,), "renew", facts)
         case LeaderRenewed(valid_until=until):
             return Step(replace(memory, valid_until=until))
+        case StoreUnreachable(error=order) if order in ORDERS:
+            told = replace(memory, answers=memory.answers + 1)
+            return Step(told, (ORDERS[order],), order, facts)
         case _:
-            return Step(replace(memory, answers=memory.answers + 1), rule="count")
+            return Step(replace(memory, answers=memory.answers + 1), (), "count", facts)
 
 
 TOY = Decider(
     name="election",
-    hears=(TimerFired, LeaderRenewed, StoreAnswered, LeaderReleased),
+    hears=(TimerFired, LeaderRenewed, StoreAnswered, StoreUnreachable, LeaderReleased),
     state=Memory,
     initial=lambda member: Memory(),
     handle=remember,
@@ -85,6 +105,7 @@ class Member:
     memory: Memory = field(default_factory=Memory)
     stamper: Stamper = field(init=False)
     ledger: Ledger = field(init=False)
+    mailbox: deque[Envelope[Message]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -104,10 +125,13 @@ class Member:
         """A bridge says it; the actor has not heard it yet."""
         envelope = self.said(message, by)
         self.ledger.enter(message_entry(envelope))
+        if isinstance(message, TOY.hears):
+            self.mailbox.append(envelope)
         return envelope
 
-    def hear(self, heard: Envelope[Message]) -> StepEntry:
-        """The actor takes it from its mailbox."""
+    def hear(self) -> None:
+        """The actor takes the next message from its mailbox."""
+        heard = self.mailbox.popleft()
         step = remember(self.memory, heard)
         self.memory = step.state
         said = [
@@ -115,19 +139,27 @@ class Member:
             for one in step.said
         ]
         stamp = self.stamper.stamp(), self.time.seconds
-        entry = step_entry("election", heard, step, said, stamp)
-        self.ledger.enter(entry)
-        return entry
+        self.ledger.enter(step_entry("election", heard, step, said, stamp))
 
     def tell(self, message: Message) -> None:
-        """Said and heard at once."""
-        self.hear(self.enter(message))
+        """Said and heard at once, with all that waited."""
+        self.enter(message)
+        while self.mailbox:
+            self.hear()
 
     def beat(self) -> None:
         """One quiet heartbeat: two messages from outside, two steps."""
         self.time.seconds += 10
         self.tell(TimerFired(name="heartbeat", due_at=self.time.seconds))
         self.tell(LeaderRenewed(member="pg1", valid_until=self.time.seconds + 30))
+
+    @property
+    def truth(self) -> Memory:
+        """The actor's state when it has heard everything."""
+        memory = self.memory
+        for envelope in self.mailbox:
+            memory = remember(memory, envelope).state
+        return memory
 
 
 def records(directory: Path, *, with_held: bool = False) -> list[Record]:
@@ -147,15 +179,18 @@ def kinds(found: Sequence[Record]) -> list[str]:
 
 
 def fold(found: Sequence[Record]) -> Memory:
-    """Replay the toy actor's steps from the first snapshot."""
-    from_journal: dict[str, Any] = {}
-    memory = Memory()
-    for record in found:
-        if record.kind == "message":
-            from_journal[record.fields["id"]] = envelope_of(record)
-        elif record.kind == "step":
-            memory = remember(memory, from_journal[record.fields["heard"]]).state
-    return memory
+    """What replay finds when the toy actor has heard everything."""
+    return Replay(TOY).take_all(found).settled()
+
+
+def first_life(found: Sequence[Record]) -> Sequence[Record]:
+    """The records of the first incarnation."""
+    starts = [
+        index
+        for index, record in enumerate(found)
+        if record.kind == "start" and record.fields["why"] == "opened"
+    ]
+    return found[: [*starts, len(found)][1]]
 
 
 def last_segment(directory: Path) -> Path:

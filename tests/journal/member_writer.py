@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from regnal.actors.step import Step
 from regnal.journal.options import JournalOptions
 from regnal.journal.waiting import Kept
 from regnal.journal.writer import JournalWriter
 from regnal.messages.base import Message
+from regnal.messages.cluster import StoreUnreachable
 from regnal.messages.envelope import Envelope
 from regnal.messages.lease import LeaderRenewed
 from regnal.messages.timers import TimerFired
@@ -38,11 +38,7 @@ class Speaker:
         return kept, envelope
 
     def hear(self, heard: Envelope[Message], *, durable: bool = False) -> Kept:
-        return self.step(heard, remember(self.memory, heard), durable=durable)
-
-    def step(
-        self, heard: Envelope[Message], step: Step[Memory], *, durable: bool = False
-    ) -> Kept:
+        step = remember(self.memory, heard)
         self.memory = step.state
         said = [
             self.writer.stamper.envelope(
@@ -55,11 +51,10 @@ class Speaker:
             self.said.extend(envelope.id for envelope in said)
         return kept
 
-    def order(self, message: Message, command: Message, *, durable: bool) -> Kept:
-        """Hear something, and say a command."""
-        _, heard = self.say(message)
-        state = remember(self.memory, heard).state
-        return self.step(heard, Step(state, (command,), "order"), durable=durable)
+    def order(self, what: str, *, durable: bool) -> Kept:
+        """Hear something, and order one of builders.ORDERS."""
+        _, heard = self.say(StoreUnreachable(error=what, unanswered_for=1.0))
+        return self.hear(heard, durable=durable)
 
     def beat(self, number: int) -> None:
         for message in (

@@ -3,23 +3,20 @@
 import time
 from pathlib import Path
 
-from regnal.journal.decoding import state_of
 from regnal.journal.options import JournalOptions
 from regnal.journal.verification import verify
 from regnal.journal.waiting import Kept
-from regnal.messages.cluster import StoreAnswered, StoreUnreachable
-from regnal.messages.lease import AcquireLeader
-from tests.journal.builders import TOY, fold, kinds, records
+from regnal.messages.cluster import StoreUnreachable
+from tests.journal.builders import fold, kinds, records
 from tests.journal.disks import fill, freezable_disk, small_disk
 from tests.journal.member_writer import OPTIONS, Speaker, eventually, speaking
 
-ACQUIRE = AcquireLeader(member="pg1", ttl=30, deadline=1.0)
 LONG = StoreUnreachable(error="x" * 500, unanswered_for=1.0)
 
 
 def order(speaker: Speaker) -> tuple[Kept, float]:
     begun = time.monotonic()
-    kept = speaker.order(StoreAnswered(), ACQUIRE, durable=True)
+    kept = speaker.order("acquire", durable=True)
     return kept, time.monotonic() - begun
 
 
@@ -90,7 +87,7 @@ def test_a_daemon_starts_on_a_full_disk_and_writes_as_soon_as_it_can(
     with small_disk(tmp_path / "disk") as disk:
         directory = disk / "journal"
         with speaking(directory) as speaker:
-            speaker.order(StoreAnswered(), ACQUIRE, durable=True)
+            speaker.order("acquire", durable=True)
         ballast = fill(disk)
         with speaking(directory) as speaker:
             assert speaker.writer.trouble is not None
@@ -102,7 +99,7 @@ def test_a_daemon_starts_on_a_full_disk_and_writes_as_soon_as_it_can(
         starts = [r for r in found if r.kind == "start"]
         assert len({r.fields["incarnation"] for r in starts}) == 2
         second = found[found.index(starts[1]) :]
-        assert state_of(second[1], TOY).answers == 0
+        assert fold(second) == speaker.memory
         ids = {r.fields["id"] for r in second if r.kind == "message"}
         assert ids == set(speaker.said)
         assert verify(directory).is_whole

@@ -18,11 +18,8 @@ from regnal.journal.reader import Record, Window, follow, scan
 from regnal.journal.retention import compress
 from regnal.journal.verification import verify
 from regnal.messages.cluster import StoreAnswered, StoreUnreachable
-from regnal.messages.store import ReadCluster
 from tests.journal.builders import Member, damages, kinds, last_segment, records
 from tests.journal.member_writer import OPTIONS, speaking
-
-READ = ReadCluster(deadline=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +256,7 @@ def test_a_follower_sees_every_record_once_while_segments_come_and_go(
         reader = threading.Thread(target=read)
         reader.start()
         for _ in range(300):
-            speaker.order(StoreAnswered(), READ, durable=False)
+            speaker.order("read", durable=False)
     last.set()
     reader.join(20)
     assert not reader.is_alive()

@@ -11,7 +11,6 @@ from regnal.journal.places import Segment, segments
 from regnal.journal.retention import Expired, compress, overdue, pin, remove, unpin
 from regnal.journal.verification import verify
 from regnal.messages.cluster import StoreUnreachable
-from regnal.messages.store import ReadCluster
 from tests.journal.builders import Member, kinds, records
 from tests.journal.member_writer import OPTIONS, eventually, speaking
 
@@ -99,11 +98,8 @@ def test_the_writer_compresses_and_removes_and_says_so(tmp_path: Path) -> None:
     options = replace(OPTIONS, segment_bytes=20_000, keep_bytes=50_000)
     with speaking(tmp_path, options) as speaker:
         for number in range(1000):
-            speaker.order(
-                StoreUnreachable(error=f"{number}" * 100, unanswered_for=1.0),
-                ReadCluster(deadline=1.0),
-                durable=False,
-            )
+            speaker.say(StoreUnreachable(error=f"{number}" * 100, unanswered_for=1.0))
+            speaker.order("read", durable=False)
         eventually(
             lambda: "expired" in kinds(records(tmp_path)), "a segment to be removed"
         )
@@ -123,11 +119,8 @@ def test_a_hole_that_retention_made_around_a_pin_is_no_damage(tmp_path: Path) ->
     with speaking(tmp_path, options) as speaker:
         pin(segments(tmp_path)[0], "the start")
         for number in range(1000):
-            speaker.order(
-                StoreUnreachable(error=f"{number}" * 100, unanswered_for=1.0),
-                ReadCluster(deadline=1.0),
-                durable=False,
-            )
+            speaker.say(StoreUnreachable(error=f"{number}" * 100, unanswered_for=1.0))
+            speaker.order("read", durable=False)
         eventually(lambda: verify(tmp_path).expired, "a segment to be removed")
     verdict = verify(tmp_path)
     assert verdict.first == 1
