@@ -139,11 +139,12 @@ class _Lane:
 def _end_with_children(leader: int) -> None:
     """SIGKILL to the script, to its descendants, and to what is left of its group
     when the script has ended itself."""
-    for process in descendants_of(leader):
-        kill(process)
+    descendants = descendants_of(leader)  # while the links between them hold
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
-        return
+        pass
     except PermissionError:
         logger.warning("The running callback may not be killed; waiting for its end.")
+    for process in descendants:
+        kill(process)
