@@ -259,6 +259,7 @@ def start_the_primary_again(view: Election, now: Instant) -> Conclusion | None:
         replace(view, busy="start_as_primary"),
         said=(
             StartAsPrimary(
+                not_after=view.last_moment,
                 timeout=settings.primary_start_timeout or settings.pg_ctl_timeout,
                 reason=view.failure or because("POSTGRES_NOT_RUNNING"),
             ),

@@ -183,6 +183,7 @@ def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
         replace(view, busy="become_primary"),
         said=(
             BecomePrimary(
+                not_after=view.last_moment,
                 reason=because("LEADER_CHANGED", leader=view.member),
             ),
         ),

@@ -232,6 +232,11 @@ class Election:
         assert self.settings is not None
         return min(self.settings.lease_margin, self.settings.ttl / 4)
 
+    @property
+    def last_moment(self) -> Instant | None:
+        """When a primary must have begun to stop; None: the lease is not ours."""
+        return None if self.lease_until is None else self.lease_until - self.margin
+
     def lease_left(self, now: Instant) -> float:
         """Seconds; 0 without a lease."""
         return max(0.0, self.lease_until - now) if self.lease_until else 0.0

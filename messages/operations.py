@@ -6,7 +6,7 @@ an intent into commands to the operator in the right order.
 
 from typing import Literal
 
-from regnal.messages.base import Decision, RequestId, Seconds
+from regnal.messages.base import Decision, Instant, RequestId, Seconds
 from regnal.messages.postgres import ControlData, Upstream
 from regnal.messages.reasons import Reason
 
@@ -35,9 +35,12 @@ other a command is under way."""
 
 
 class BecomePrimary(Decision):
-    """Promote the standby, or start the stopped former primary as primary."""
+    """Promote the standby."""
 
     kind: Literal["become_primary"] = "become_primary"
+    not_after: Instant | None = None
+    """See `PromotePostgres`."""
+
     reason: Reason
 
 
@@ -88,6 +91,9 @@ class StartAsPrimary(Decision):
     """Start the stopped primary again: we hold the lease and crashed or restarted."""
 
     kind: Literal["start_as_primary"] = "start_as_primary"
+    not_after: Instant | None = None
+    """See `StartPostgres`."""
+
     timeout: Seconds
     reason: Reason
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from regnal.messages.base import (
     LSN,
     Command,
+    Instant,
     JsonText,
     MemberName,
     Observation,
@@ -256,6 +257,9 @@ class StartPostgres(Command):
     """Of a standby; None: no streaming (yet)."""
 
     timeout: Seconds
+    not_after: Instant | None = None
+    """Of a primary that leads by a lease: it must not start later than this, however
+    late the order is read.  None: there is no lease (a standby, a bootstrap)."""
 
 
 class StopPostgres(Command):
@@ -286,6 +290,9 @@ class PromotePostgres(Command):
     kind: Literal["promote_postgres"] = "promote_postgres"
     decides_who_writes: ClassVar[bool] = True
     timeout: Seconds
+    not_after: Instant | None = None
+    """The promotion must not begin later than this: the lease would end.  None: in
+    pause, where no lease fences."""
 
 
 class FollowUpstream(Command):

@@ -9,6 +9,7 @@ from regnal.bridges.postgres.bootstrap import initialise_database
 from regnal.bridges.postgres.clone import clone
 from regnal.bridges.postgres.crash_recovery import recover_crashed, refuse_if_running
 from regnal.bridges.postgres.divergence import check_divergence
+from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.following import follow, reload
 from regnal.bridges.postgres.lifecycle import restart, start, stop
 from regnal.bridges.postgres.operation import Operation
@@ -37,10 +38,13 @@ from regnal.messages.postgres import (
     StartPostgres,
     StopPostgres,
 )
+from regnal.messages.reasons import because
 
 
 def perform(command: OperatorCommand, operation: Operation) -> Outcome:
     """Raises OperationError, Cancelled, SessionFailed and StatementFailed."""
+    if isinstance(command, StartPostgres | PromotePostgres):
+        _refuse_if_late(command)
     match command:
         case StartPostgres():
             return start(operation, command)
@@ -73,6 +77,13 @@ def perform(command: OperatorCommand, operation: Operation) -> Outcome:
             return remove_data_directory(operation, command)
         case _:
             assert_never(command)
+
+
+def _refuse_if_late(command: StartPostgres | PromotePostgres) -> None:
+    """Law 1: an order that was read late must not make a primary without a lease."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    if command.not_after is not None and now > command.not_after:
+        raise OperationError(because("LEASE_ENDING", seconds=0.0))
 
 
 def checkpoint(operation: Operation, command: CheckpointPostgres) -> CheckpointDone:
