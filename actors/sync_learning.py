@@ -5,7 +5,7 @@ from dataclasses import replace
 from regnal.actors.standby_names import parse_standby_names
 from regnal.actors.sync_plan import Electors
 from regnal.actors.sync_state import UNKNOWN_REVISION, SyncManager, electors_of
-from regnal.messages.base import Instant, Message
+from regnal.messages.base import Instant, Message, Seconds
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
@@ -39,6 +39,9 @@ HEARTBEAT = "heartbeat"
 LOOK = "sync_standby_manager:look"
 """Timer: look whether a standby has caught up."""
 
+ARRIVES_WITHIN: Seconds = 15.0
+"""A member that has just started is looked for that long; then the beats do."""
+
 
 def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
     """The manager after the message, before any rule looks at it."""
@@ -51,8 +54,8 @@ def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
         case TimerFired(name=name):
             if name == HEARTBEAT:
                 return replace(manager, resting=False, looking_twice=False)
-            look = name == LOOK and manager.is_catching_up
-            return replace(manager, look_due=look)
+            expected = manager.is_catching_up or now < manager.look_until
+            return replace(manager, look_due=name == LOOK and expected)
         case StoreAnswered():
             return replace(manager, resting=False)
         case KeyWritten() | KeyRefused() | KeyUnconfirmed():
@@ -69,6 +72,8 @@ def _learn_cluster(
     manager: SyncManager, view: ClusterView, now: Instant
 ) -> SyncManager:
     known = replace(manager, cluster=view)
+    if _has_started(manager.cluster, view):
+        known = replace(known, look_until=now + ARRIVES_WITHIN, look_due=True)
     if _same(manager.key, view.sync):
         return replace(known, key=view.sync, key_is_seen=True)
     adopted = replace(
@@ -92,6 +97,12 @@ def _learn_cluster(
         key_is_doubted=True,
         unsettled=_with(manager.unsettled, electors_of(manager.key, manager.member)),
     )
+
+
+def _has_started(before: ClusterView | None, view: ClusterView) -> bool:
+    """Whether a member runs that did not when the cluster was seen before."""
+    running = [m.name for m in before.members if m.is_running] if before else []
+    return any(m.is_running and m.name not in running for m in view.members)
 
 
 def _with(
@@ -123,7 +134,7 @@ def _learn_of_key(manager: SyncManager, message: Message, now: Instant) -> SyncM
             return replace(
                 answered,
                 key=key,
-                key_is_seen=False,
+                key_is_seen=_same(key, manager.key),
                 key_written_at=now,
                 key_is_stale=False,
                 key_is_doubted=False,

@@ -24,8 +24,8 @@ from regnal.messages.postgres import (
 from regnal.messages.store import DeleteSync, ReadCluster, WriteSync
 from regnal.messages.timers import SetTimer
 
-LOOK_AGAIN_AFTER: Seconds = 1.0
-"""While a standby is expected to catch up, it is looked at this often."""
+LOOK_AGAIN_AFTER: Seconds = 0.5
+"""While a standby is expected to arrive or to catch up, it is looked for this often."""
 
 Said: TypeAlias = Step[SyncManager] | None
 Rule: TypeAlias = Callable[[SyncManager, Instant], Said]
@@ -129,20 +129,36 @@ def prepare_a_standby_for_promotion(manager: SyncManager, now: Instant) -> Said:
     )
 
 
-def look_whether_a_standby_has_caught_up(manager: SyncManager, now: Instant) -> Said:
-    """A standby counts from the moment at which it has everything, not from the next
-    beat on."""
+def look_for_standbys(manager: SyncManager, now: Instant) -> Said:
+    """A standby counts from the moment at which it streams and has everything, not
+    from the next beat on."""
     if not manager.look_due:
         return None
-    if not manager.is_catching_up and not _is_pending(manager):
+    if manager.is_catching_up or _is_pending(manager):
+        looking = replace(manager, is_catching_up=True)
+    elif now < manager.look_until and _is_lacking(manager):
+        looking = manager
+    else:
         return None
     # The timer is set with the question: an answer may change nothing, and then
-    # nobody would ask again.  It goes on until something is changed.
+    # nobody would ask again.
     return Step(
-        replace(manager, is_catching_up=True),
+        looking,
         said=(ObservePostgres(), SetTimer(name=LOOK, at=now + LOOK_AGAIN_AFTER)),
-        rule="look_whether_a_standby_has_caught_up",
+        rule="look_for_standbys",
     )
+
+
+def _is_lacking(manager: SyncManager) -> bool:
+    """Whether a member that has started would be chosen if it streamed."""
+    settings = manager.settings
+    if settings is None or not settings.is_synchronous or not manager.is_primary:
+        return False
+    situation = manager.situation()
+    wished = max(settings.synchronous_node_count, 1)
+    if len(situation.wanted) >= wished and not situation.by_quorum:
+        return False
+    return manager.expects_standbys
 
 
 def _is_pending(manager: SyncManager) -> bool:

@@ -17,8 +17,8 @@ from regnal.actors.sync_learning import learn
 from regnal.actors.sync_rules import (
     Rule,
     delete_the_key_when_the_mode_is_off,
+    look_for_standbys,
     look_twice_at_the_value,
-    look_whether_a_standby_has_caught_up,
     prepare_a_standby_for_promotion,
     read_the_key_again,
     restore_the_users_value,
@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
     delete_the_key_when_the_mode_is_off,
     restore_the_users_value,
     prepare_a_standby_for_promotion,
-    look_whether_a_standby_has_caught_up,
+    look_for_standbys,
 )
 
 

@@ -86,6 +86,9 @@ class SyncManager:
     look_due: bool = False
     """Whether the message just heard is a reason to look at the standbys."""
 
+    look_until: Instant = 0.0
+    """Until when a member that has just started is expected to stream."""
+
     is_catching_up: bool = False
     """Whether a standby that was chosen is looked at until it has caught up."""
 
@@ -137,6 +140,20 @@ class SyncManager:
         if self.postgres is None or self.cluster is None:
             return ()
         return streaming_standbys(self.postgres, self.cluster, self.member)
+
+    @property
+    def expects_standbys(self) -> bool:
+        """Whether a member runs that should stream from us, and was not seen to."""
+        if self.cluster is None:
+            return False
+        streaming = {standby.key for standby in self.standbys}
+        return any(
+            member.is_running
+            and member.name.lower() not in (*streaming, self.member.lower())
+            and member.tags.may_be_synchronous
+            and member.tags.replicatefrom in (None, self.member)
+            for member in self.cluster.members
+        )
 
     @property
     def candidates(self) -> tuple[Standby, ...]:

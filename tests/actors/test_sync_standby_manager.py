@@ -73,13 +73,33 @@ def test_it_must_be_synchronous_by_postgresqls_own_word() -> None:
 
 def test_nobody_waits_for_the_next_beat_to_see_that_it_has_caught_up() -> None:
     told = leading("pg2", sync=key()).hear(in_force("pg2", lsn=1500))
-    look = SetTimer(name="sync_standby_manager:look", at=101.0)
+    look = SetTimer(name="sync_standby_manager:look", at=100.5)
     assert acts(told) == (ObservePostgres(), look)
     told = told.hear(streams("pg2", value="pg2", lsn=1499))
     told = told.hear(
         TimerFired(name="sync_standby_manager:look", due_at=101.0), at=101.0
     )
     assert told.of(ObservePostgres) == (ObservePostgres(),)
+
+
+def test_a_member_that_has_started_is_looked_for_at_once() -> None:
+    """SYNC-01: nobody waits for the beat to see that it streams."""
+    starting = member("pg2", state="starting")
+    told = leading(sync=key()).hear(seen("pg1", starting, sync=key()))
+    assert acts(told) == ()
+    told = told.hear(seen("pg1", "pg2", sync=key()))
+    look = SetTimer(name="sync_standby_manager:look", at=100.5)
+    assert acts(told) == (ObservePostgres(), look)
+    fired = TimerFired(name="sync_standby_manager:look", due_at=0)
+    assert len(told.hear(fired, at=110.0).of(ObservePostgres)) == 1
+    assert told.hear(fired, at=116.0).said == ()
+    assert sets(told.hear(streams("pg2"))) == "pg2"
+
+
+def test_a_member_that_streams_from_another_is_not_looked_for() -> None:
+    cascading = member("pg2", tags=tags(replicatefrom="pg3"))
+    told = leading(sync=key()).hear(seen("pg1", sync=key()))
+    assert told.hear(seen("pg1", cascading, sync=key())).said == ()
 
 
 def test_a_lost_standby_leaves_the_key_before_it_leaves_postgres() -> None:
