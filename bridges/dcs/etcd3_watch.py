@@ -14,7 +14,6 @@ from regnal.bridges.dcs.contract import StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.etcd3_cache import WatchCache, WatchEvent
 from regnal.bridges.dcs.etcd3_client import Etcd3Client
 from regnal.bridges.dcs.etcd3_protocol import (
-    Json,
     Trouble,
     encoded,
     error_in,
@@ -25,7 +24,7 @@ from regnal.bridges.dcs.etcd3_protocol import (
     range_end,
     trouble_of,
 )
-from regnal.bridges.dcs.etcd3_server import NodeFailed
+from regnal.bridges.dcs.etcd3_server import NodeFailed, inner_answer
 from regnal.bridges.dcs.keys import StoredKey
 from regnal.bridges.dcs.line_stream import LineStream, StreamEnded
 from regnal.messages.base import Seconds
@@ -44,8 +43,10 @@ OPEN_LIMIT: Seconds = 3.0
 LOOK_UP_PERIOD: Seconds = 0.5
 """Between looks whether the watch is late."""
 
-PAUSE: Seconds = 0.1
-"""After a gap that came at once, so that a server in trouble is not hammered."""
+FIRST_PAUSE: Seconds = 0.1
+LAST_PAUSE: Seconds = 2.0
+"""After gaps that come one upon another, each pause double the one before, so that a
+server in trouble is not hammered."""
 
 SERVED_LONG: Seconds = 5.0
 """A watch that lived so long gets no pause after it."""
@@ -68,6 +69,7 @@ class Etcd3Watch:
 
         Raises StoreUnavailable if no server answers.
         """
+        pause = 0.0
         while not self._closing.is_set():
             try:
                 self._read_all(report)
@@ -83,8 +85,9 @@ class Etcd3Watch:
                     logger.info("The watch of etcd has a gap: %s", error)
             finally:
                 self._cache.lose()
-            if self._clock() < began_at + SERVED_LONG:
-                self._closing.wait(PAUSE)
+            lived_long = self._clock() > began_at + SERVED_LONG
+            pause = 0.0 if lived_long else min(max(FIRST_PAUSE, 2 * pause), LAST_PAUSE)
+            self._closing.wait(pause)
 
     def close(self) -> None:
         self._closing.set()
@@ -175,7 +178,7 @@ class Etcd3Watch:
     def _apply(self, line: Any) -> bool:
         """Whether keys changed.  Raises StreamEnded if the watch was refused."""
         error = error_in(line) if isinstance(line, dict) and "error" in line else None
-        result: Json = line.get("result", line) if isinstance(line, dict) else {}
+        result = inner_answer(line) if isinstance(line, dict) else {}
         if error is None and result.get("canceled"):
             error = str(result.get("cancel_reason") or "the watch was cancelled")
         if error is not None:

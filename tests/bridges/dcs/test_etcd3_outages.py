@@ -206,12 +206,15 @@ def test_a_daemon_that_starts_before_its_store_waits_for_it(
 class OddServer:
     """Says it is etcd, and answers every call as the test wants."""
 
-    def __init__(self, answer: Callable[[str], tuple[int, bytes]]) -> None:
+    def __init__(
+        self, answer: Callable[[str], tuple[int, bytes]], version: str = "3.5.1"
+    ) -> None:
         server = self
+        greeting = json.dumps({"etcdserver": version, "etcdcluster": version}).encode()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._send(200, b'{"etcdserver":"3.5.1","etcdcluster":"3.5.0"}')
+                self._send(200, greeting)
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
@@ -276,6 +279,40 @@ def test_an_odd_server_is_left_for_another(
         assert " Python/" in agent
     finally:
         odd.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [
+        pytest.param("3.0.4", "/v3alpha/kv/range", id="oldest"),
+        pytest.param("3.2.32", "/v3alpha/kv/range", id="3.2"),
+        pytest.param("3.3.27", "/v3beta/kv/range", id="3.3"),
+        pytest.param("3.4.23", "/v3/kv/range", id="3.4"),
+        pytest.param("3.6.0-rc.1", "/v3/kv/range", id="3.6"),
+    ],
+)
+def test_the_path_depends_on_the_version(
+    version: str, path: str, opening: Opening
+) -> None:
+    """DCS-ETCD3-02, DCS-ETCD3-03"""
+    server = OddServer(lambda path: (200, b"{}"), version)
+    try:
+        store = opening("ours", hosts=[server.host], use_proxies=True)
+        assert store.read(soon()).leader is None
+        assert server.asked == [path]
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "2.3.8", "", "new"])
+def test_a_version_that_is_too_old_is_named(version: str, opening: Opening) -> None:
+    server = OddServer(lambda path: (200, b"{}"), version)
+    try:
+        store = opening("ours", hosts=[server.host], use_proxies=True)
+        with pytest.raises(StoreUnavailable, match="version"):
+            store.read(soon(0.3))
+    finally:
+        server.close()
 
 
 def test_a_server_behind_the_times_is_left_for_another(
