@@ -58,7 +58,6 @@ def clone(operation: Operation, command: ClonePostgres) -> PostgresCloned:
     """Raises OperationError if no method worked, and Cancelled."""
     options = operation.options
     refuse_if_running(operation)
-    remove_mark(options)
     failure: OperationError | None = None
     for name in _methods(options, command):
         section = _section(options, name)
@@ -70,6 +69,7 @@ def clone(operation: Operation, command: ClonePostgres) -> PostgresCloned:
             logger.warning("The replica method %s failed: %s", name, error.reason)
             failure = error
             continue
+        remove_mark(options)
         _tidy(options, command)
         return PostgresCloned(method=name)
     raise failure or OperationError(because("NO_REPLICA_METHOD"))
@@ -119,6 +119,7 @@ def _run(
     keeps_data = name != BASEBACKUP and _has(section, "keep_data")
     if not keeps_data:
         data_directory.remove(options)
+        remove_mark(options)
     data_directory.prepare_for_clone(options)
     done = False
     try:
