@@ -15,8 +15,15 @@ from regnal.actors.supervisor_state import (
     Supervisor,
     upstream_of,
 )
-from regnal.actors.supervisor_transitions import TRANSITIONS, Transition, check
-from regnal.messages.base import Command, MemberName, Message
+from regnal.actors.supervisor_taking import (
+    changed,
+    onward,
+    reload_when_idle,
+    row_that_fits,
+    take,
+)
+from regnal.actors.supervisor_transitions import check
+from regnal.messages.base import MemberName, Message
 from regnal.messages.envelope import Envelope
 from regnal.messages.operations import (
     BecomePrimary,
@@ -26,10 +33,8 @@ from regnal.messages.operations import (
     FollowLeader,
     Intent,
     IntentFailed,
-    IntentFulfilled,
     IntentRefused,
     Phase,
-    PhaseChanged,
     ReinitializeMember,
     RestartInPlace,
     StartAsPrimary,
@@ -38,7 +43,6 @@ from regnal.messages.operations import (
 from regnal.messages.postgres import (
     CancelOperation,
     CheckpointDone,
-    CheckpointPostgres,
     CrashRecovered,
     DatabaseInitialised,
     DataDirectoryRemoved,
@@ -55,7 +59,6 @@ from regnal.messages.postgres import (
     PostgresStopped,
     PostmasterExited,
     PrePromoteEnded,
-    ReloadPostgres,
     UpstreamFollowed,
 )
 from regnal.messages.reasons import because
@@ -74,25 +77,28 @@ INTENTS = (
     RestartInPlace,
     ReinitializeMember,
 )
-OUTCOMES = (
-    DatabaseInitialised,
-    PostgresStarted,
-    PostgresStopped,
-    PostgresPromoted,
-    UpstreamFollowed,
+ANSWERS: dict[type[Message], tuple[str, ...]] = {
+    DatabaseInitialised: ("initialise_database",),
+    PostgresStarted: ("start_postgres", "restart_postgres"),
+    PostgresStopped: ("stop_postgres",),
+    PostgresPromoted: ("promote_postgres",),
+    UpstreamFollowed: ("follow_upstream",),
+    CheckpointDone: ("checkpoint_postgres",),
+    PrePromoteEnded: ("run_pre_promote",),
+    DivergenceChecked: ("check_divergence",),
+    PostgresRewound: ("rewind_postgres",),
+    CrashRecovered: ("recover_crashed",),
+    PostgresCloned: ("clone_postgres",),
+    DataDirectoryRemoved: ("remove_data_directory",),
+}
+"""Outcomes, and kinds of the commands that they answer."""
+
+OUTCOMES: tuple[type[Message], ...] = (
+    *ANSWERS,
     PostgresReloaded,
-    CheckpointDone,
-    PrePromoteEnded,
-    DivergenceChecked,
-    PostgresRewound,
-    CrashRecovered,
-    PostgresCloned,
-    DataDirectoryRemoved,
     OperationFailed,
     OperationCancelled,
 )
-MAX_TURNS = 6
-"""Transitions without a command in a row; more would be a loop in the table."""
 
 
 def strength(intent: Intent) -> int:
@@ -121,43 +127,40 @@ def handle(supervisor: Supervisor, envelope: Envelope[Message]) -> Step[Supervis
     known = learn(supervisor, message)
     match message:
         case TimerFired(name=name):
-            if name == RETRY_TIMER and known.phase == "checking":
+            if name == RETRY_TIMER and known.waits_for_upstream:
                 return Step(
                     replace(known, retry_at=None, outstanding="check_divergence"),
                     said=(check(known),),
                     rule="ask_the_upstream_again",
                 )
             return Step(known)
-        case ConfigurationApplied(postgres_changed=changed):
+        case ConfigurationApplied(postgres_changed=files_changed):
             return reload_when_idle(
-                replace(known, reload_wanted=known.reload_wanted or changed)
+                replace(known, reload_wanted=known.reload_wanted or files_changed)
             )
         case PostmasterExited() | PostgresObserved():
             return settle(supervisor, known, message)
-        case OperationCancelled():
-            return after_cancel(supervisor, known)
         case _ if isinstance(message, INTENTS):
             return accept(known, message)
+        case _ if not is_answer(supervisor, message):
+            return Step(known)
+        case OperationCancelled():
+            return after_cancel(supervisor, known)
         case DivergenceChecked(verdict="upstream_not_ready" | "unknown" as verdict):
             return wait_for_upstream(known, envelope, verdict)
-        case _ if isinstance(message, OUTCOMES):
-            return answered(supervisor, known, message)
         case _:
-            return Step(known)
+            return answered(supervisor, known, message)
 
 
 def accept(supervisor: Supervisor, wanted: Intent) -> Step[Supervisor]:
     """A new intent: begin, interrupt what goes on, or refuse."""
-    current = supervisor.intent
+    current = supervisor.intent or supervisor.waiting
     if current == wanted:
         return Step(supervisor)
     if current is None:
-        fresh = replace(_begin(supervisor, wanted), intent=wanted)
-        if supervisor.phase == "unknown":
-            return Step(fresh, said=(ObservePostgres(),), rule="look_first")
         if supervisor.background is not None:
-            return _interrupt(replace(supervisor, intent=None), wanted)
-        return onward(supervisor, fresh, wanted)
+            return _interrupt(supervisor, wanted)
+        return _begin_where_we_are(supervisor, wanted)
     if not _may_interrupt(supervisor, wanted):
         return Step(
             supervisor,
@@ -189,10 +192,12 @@ def _begin(supervisor: Supervisor, wanted: Intent) -> Supervisor:
 
 
 def _may_interrupt(supervisor: Supervisor, wanted: Intent) -> bool:
-    current = supervisor.intent
+    current = supervisor.intent or supervisor.waiting
     assert current is not None
     if strength(wanted) > strength(current):
         return True
+    if supervisor.waiting is not None:
+        return isinstance(wanted, FollowLeader) and isinstance(current, FollowLeader)
     if isinstance(wanted, FollowLeader) and isinstance(current, FollowLeader):
         # A rewind that is cut short leaves a directory that nothing can use.
         return wanted.upstream != current.upstream and supervisor.phase in (
@@ -205,29 +210,41 @@ def _may_interrupt(supervisor: Supervisor, wanted: Intent) -> bool:
 
 def _interrupt(supervisor: Supervisor, wanted: Intent) -> Step[Supervisor]:
     """Cancel the command under way; `wanted` comes when the operator let go."""
-    waiting = replace(supervisor, waiting=wanted, cancelled=True)
+    given_up = _give_up(supervisor.intent or supervisor.waiting, wanted)
     if supervisor.outstanding is None and supervisor.background is None:
-        # Between two looks at an upstream that is not ready.
-        settled: Phase = "standby" if supervisor.running else "stopped"
-        begun = _begin(replace(supervisor, phase=settled), wanted)
-        return onward(supervisor, begun, wanted)
+        # Between two looks: at an upstream that is not ready, or at PostgreSQL.
+        step = _begin_where_we_are(supervisor, wanted)
+        return replace(step, said=(*given_up, *step.said))
+    waiting = replace(supervisor, waiting=wanted, intent=None, cancelled=True)
     if supervisor.cancelled:
-        return Step(waiting, rule="interrupt")
-    said: list[Message] = [CancelOperation(reason=wanted.kind)]
-    if supervisor.intent is not None:
-        said.append(
-            IntentFailed(
-                intent=supervisor.intent.kind,
-                reason=because("IN_PROGRESS", action=wanted.kind),
-                request=getattr(supervisor.intent, "request", None),
-            )
-        )
+        return Step(waiting, said=given_up, rule="interrupt")
     return Step(
-        replace(waiting, intent=None),
-        said=tuple(said),
+        waiting,
+        said=(CancelOperation(reason=wanted.kind), *given_up),
         rule="interrupt",
         facts={"cancelled": supervisor.outstanding or supervisor.background},
     )
+
+
+def _give_up(intent: Intent | None, wanted: Intent) -> tuple[Message, ...]:
+    """What becomes of an intent that a stronger one ends.  One of the same kind takes
+    its place without a word: its own end would be taken for the new one's."""
+    request = getattr(intent, "request", None)
+    if intent is None or (intent.kind == wanted.kind and request is None):
+        return ()
+    reason = because("IN_PROGRESS", action=wanted.kind)
+    return (IntentFailed(intent=intent.kind, reason=reason, request=request),)
+
+
+def _begin_where_we_are(supervisor: Supervisor, wanted: Intent) -> Step[Supervisor]:
+    """No command is under way: begin, once it is known where PostgreSQL is."""
+    begun = _begin(supervisor, wanted)
+    if supervisor.phase == "unknown":
+        return Step(begun, said=(ObservePostgres(),), rule="look_first")
+    if not supervisor.is_settled:
+        between: Phase = "standby" if supervisor.running else "stopped"
+        begun = replace(begun, phase=between)
+    return onward(supervisor, begun, wanted)
 
 
 def after_cancel(before: Supervisor, known: Supervisor) -> Step[Supervisor]:
@@ -264,6 +281,17 @@ def wait_for_upstream(
     )
 
 
+def is_answer(supervisor: Supervisor, outcome: Message) -> bool:
+    """Whether it is what became of a command that we wait for: a reload is not waited
+    for, and is queued, cancelled and answered like any other."""
+    pending = (supervisor.outstanding, supervisor.background)
+    match outcome:
+        case OperationFailed(command=command) | OperationCancelled(command=command):
+            return command in pending
+        case _:
+            return any(kind in pending for kind in ANSWERS.get(type(outcome), ()))
+
+
 def answered(
     before: Supervisor, known: Supervisor, outcome: Message
 ) -> Step[Supervisor]:
@@ -271,10 +299,10 @@ def answered(
     if known.waiting is not None:
         # It finished before it could be cancelled.
         return after_cancel(replace(before, phase="unknown"), known)
-    row = _row(known, type(outcome))
+    row = row_that_fits(known, type(outcome))
     if row is None or known.intent is None:
         return reload_when_idle(known)
-    return _take(before, replace(known, outstanding=None), row, outcome)
+    return take(before, replace(known, outstanding=None), row, outcome)
 
 
 def settle(before: Supervisor, known: Supervisor, message: Message) -> Step[Supervisor]:
@@ -294,168 +322,17 @@ def settle(before: Supervisor, known: Supervisor, message: Message) -> Step[Supe
         return onward(before, settled, known.intent)
     if settled.phase == before.phase and settled.state == before.state:
         return Step(settled)
-    crashed = isinstance(message, PostmasterExited) and not message.expected
+    by_hand = known.control is not None and known.control.was_shut_down_cleanly
+    crashed = (
+        isinstance(message, PostmasterExited) and not message.expected and not by_hand
+    )
     if crashed:
         settled = replace(settled, state="crashed")
     return Step(
         settled,
-        said=(_changed(before, settled),),
+        said=(changed(before, settled),),
         rule="postmaster_exited" if crashed else "see_where_postgres_is",
     )
-
-
-def onward(
-    before: Supervisor, supervisor: Supervisor, intent: Intent
-) -> Step[Supervisor]:
-    """Begin, or go on with, `intent` in the phase that was reached."""
-    row = _row(supervisor, type(intent))
-    if row is None:
-        failed = replace(supervisor, intent=None)
-        return Step(
-            failed,
-            said=(
-                *_announce(before, failed),
-                IntentRefused(
-                    intent=intent.kind,
-                    reason=because("NOT_READY", what=f"not in {supervisor.phase}"),
-                    request=getattr(intent, "request", None),
-                ),
-            ),
-            rule="refuse_in_this_phase",
-        )
-    return _take(before, supervisor, row, intent)
-
-
-def _take(
-    before: Supervisor, supervisor: Supervisor, row: Transition, heard: Message
-) -> Step[Supervisor]:
-    """Take `row`, and further rows until a command is said or the intent ends."""
-    taken: list[str] = []
-    for _ in range(MAX_TURNS):
-        intent = supervisor.intent
-        assert intent is not None
-        taken.append(f"{supervisor.phase} > {row.to} on {row.on.__name__}")
-        reached = replace(supervisor, phase=_actual(supervisor, row))
-        if row.say is not None:
-            command = row.say(reached)
-            return _speak(before, reached, (command,), taken)
-        if row.done or row.failed:
-            return _end(before, reached, intent, row, taken)
-        following = _row(reached, type(intent))
-        if following is None:
-            return onward(before, reached, intent)
-        supervisor, row = reached, following
-    raise AssertionError(f"the table loops: {taken}")
-
-
-def _actual(supervisor: Supervisor, row: Transition) -> Phase:
-    """The row's phase, unless PostgreSQL ended meanwhile."""
-    if row.to in ("primary", "standby") and not supervisor.running:
-        return "stopped"
-    return row.to
-
-
-def _speak(
-    before: Supervisor,
-    supervisor: Supervisor,
-    commands: tuple[Command, ...],
-    taken: list[str],
-) -> Step[Supervisor]:
-    kind = commands[0].model_fields["kind"].default
-    state = STATE_TEXTS.get(supervisor.phase, supervisor.state)
-    busy = replace(supervisor, outstanding=kind, state=state)
-    return Step(
-        busy,
-        said=(*_announce(before, busy), *commands),
-        rule="take_transition",
-        facts={"transitions": tuple(taken)},
-    )
-
-
-def _end(
-    before: Supervisor,
-    reached: Supervisor,
-    intent: Intent,
-    row: Transition,
-    taken: list[str],
-) -> Step[Supervisor]:
-    request = getattr(intent, "request", None)
-    ended = replace(reached, intent=None, outstanding=None)
-    end: Message
-    if row.failed:
-        reason = reached.failure or because("DIVERGED", timeline=0, lsn="unknown")
-        ended = replace(ended, failure=None)
-        end = IntentFailed(intent=intent.kind, reason=reason, request=request)
-    else:
-        ended = replace(ended, state=SETTLED_TEXTS.get(ended.phase, ended.state))
-        end = IntentFulfilled(intent=intent.kind, request=request)
-    said: list[Message] = [*_announce(before, ended), end]
-    if isinstance(intent, BecomePrimary) and not row.failed:
-        # Others may rewind only after this checkpoint (RWD-07).
-        timeout = ended.settings.primary_start_timeout if ended.settings else 0
-        said.append(CheckpointPostgres(timeout=timeout))
-        ended = replace(ended, background="checkpoint_postgres")
-    reloading = reload_when_idle(ended)
-    return Step(
-        reloading.state,
-        said=(*said, *reloading.said),
-        rule="intent_failed" if row.failed else "intent_fulfilled",
-        facts={"transitions": tuple(taken)},
-    )
-
-
-def reload_when_idle(supervisor: Supervisor) -> Step[Supervisor]:
-    """Changed settings reach PostgreSQL as soon as nothing else is under way."""
-    if (
-        not supervisor.reload_wanted
-        or supervisor.intent is not None
-        or supervisor.phase not in ("primary", "standby")
-    ):
-        return Step(supervisor)
-    return Step(
-        replace(supervisor, reload_wanted=False),
-        said=(ReloadPostgres(),),
-        rule="reload_changed_configuration",
-    )
-
-
-def _row(supervisor: Supervisor, on: type[Message]) -> Transition | None:
-    for row in TRANSITIONS:
-        fits = row.on is on and supervisor.phase in row.phases
-        if fits and (row.when is None or row.when(supervisor)):
-            return row
-    return None
-
-
-def _announce(before: Supervisor, now: Supervisor) -> tuple[Message, ...]:
-    if before.phase == now.phase and before.state == now.state:
-        return ()
-    return (_changed(before, now),)
-
-
-def _changed(before: Supervisor, now: Supervisor) -> PhaseChanged:
-    return PhaseChanged(
-        phase=now.phase,
-        previous=before.phase,
-        state=now.state,
-        intent=now.intent.kind if now.intent else None,
-        control=None if now.running else now.control,
-    )
-
-
-STATE_TEXTS = {
-    "bootstrapping": "initializing new cluster",
-    "cloning": "creating replica",
-    "starting": "starting",
-    "restarting": "restarting",
-    "stopping": "stopping",
-}
-SETTLED_TEXTS = {
-    "primary": "running",
-    "standby": "running",
-    "stopped": "stopped",
-    "absent": "stopped",
-}
 
 
 def initial(member: MemberName) -> Supervisor:

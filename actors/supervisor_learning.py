@@ -42,7 +42,8 @@ def learn(supervisor: Supervisor, message: Message) -> Supervisor:
         case PostgresObserved(status=status):
             return _learn_status(supervisor, status)
         case PostmasterExited(control=control):
-            return replace(supervisor, running=False, control=control)
+            state = "stopped" if supervisor.state == "running" else supervisor.state
+            return replace(supervisor, running=False, control=control, state=state)
         case DatabaseInitialised():
             return replace(supervisor, running=True, role="primary", data="valid")
         case PostgresStarted(role=role):

@@ -87,6 +87,15 @@ class Supervisor:
         return self.phase in SETTLED
 
     @property
+    def waits_for_upstream(self) -> bool:
+        """Whether the upstream could not tell yet and is to be asked again."""
+        return (
+            self.phase == "checking"
+            and self.outstanding is None
+            and self.intent is not None
+        )
+
+    @property
     def may_rewind(self) -> bool:
         """pg_rewind is switched on, possible here and has not failed yet."""
         return (

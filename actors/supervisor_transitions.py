@@ -78,6 +78,11 @@ class Transition:
     failed: bool = False
     """The intent has failed, for the reason that was noted."""
 
+    def taken_from(self, phase: Phase) -> str:
+        """The step from `phase`, as the journal has it."""
+        condition = f" [{self.when.__name__}]" if self.when is not None else ""
+        return f"{phase} > {self.to} on {self.on.__name__}{condition}"
+
 
 def _settings(supervisor: Supervisor) -> Settings:
     assert supervisor.settings is not None  # nothing is wanted before they are known
@@ -91,9 +96,12 @@ def initialise(supervisor: Supervisor) -> Command:
 def start_primary(supervisor: Supervisor) -> Command:
     intent = supervisor.intent
     timeout = _settings(supervisor).primary_start_timeout
+    not_after = None
     if isinstance(intent, StartAsPrimary):
-        timeout = intent.timeout
-    return StartPostgres(role="primary", upstream=None, timeout=timeout)
+        timeout, not_after = intent.timeout, intent.not_after
+    return StartPostgres(
+        role="primary", upstream=None, timeout=timeout, not_after=not_after
+    )
 
 
 def start_standby(supervisor: Supervisor) -> Command:
@@ -135,7 +143,11 @@ def run_hook(supervisor: Supervisor) -> Command:
 
 
 def promote(supervisor: Supervisor) -> Command:
-    return PromotePostgres(timeout=_settings(supervisor).pg_ctl_timeout)
+    intent = supervisor.intent
+    return PromotePostgres(
+        timeout=_settings(supervisor).pg_ctl_timeout,
+        not_after=intent.not_after if isinstance(intent, BecomePrimary) else None,
+    )
 
 
 def follow(supervisor: Supervisor) -> Command:
@@ -196,7 +208,6 @@ def restart(supervisor: Supervisor) -> Command:
     )
 
 
-_STOPPED: tuple[Phase, ...] = ("stopped", "absent")
 _RUNNING: tuple[Phase, ...] = ("primary", "standby")
 
 TRANSITIONS: tuple[Transition, ...] = (
@@ -211,11 +222,10 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         ("absent",), BootstrapCluster, "absent", when=when.has_failed, failed=True
     ),
-    Transition(_STOPPED, BootstrapCluster, "bootstrapping", say=initialise),
+    Transition(("absent",), BootstrapCluster, "bootstrapping", say=initialise),
     Transition(("bootstrapping",), DatabaseInitialised, "primary", done=True),
     Transition(("bootstrapping",), OperationFailed, "stopping", say=stop_immediately),
     # A new member.
-    Transition(("absent",), CloneMember, "absent", when=when.has_failed, failed=True),
     Transition(("absent",), CloneMember, "cloning", say=clone),
     Transition(("stopped",), CloneMember, "starting", say=start_standby),
     Transition(_RUNNING, CloneMember, "standby", done=True),
@@ -249,10 +259,13 @@ TRANSITIONS: tuple[Transition, ...] = (
         say=checkpoint,
     ),
     Transition(("primary",), DemotePostgres, "stopping", say=stop_immediately),
-    Transition(("standby", "stopped", "absent"), DemotePostgres, "stopped", done=True),
+    Transition(("standby",), DemotePostgres, "standby", done=True),
+    Transition(("stopped",), DemotePostgres, "stopped", done=True),
+    Transition(("absent",), DemotePostgres, "absent", done=True),
     Transition(("primary",), StopForShutdown, "checkpointing", say=checkpoint),
     Transition(("standby",), StopForShutdown, "stopping", say=stop_fast),
-    Transition(_STOPPED, StopForShutdown, "stopped", done=True),
+    Transition(("stopped",), StopForShutdown, "stopped", done=True),
+    Transition(("absent",), StopForShutdown, "absent", done=True),
     Transition(
         ("checkpointing",),
         CheckpointDone,
