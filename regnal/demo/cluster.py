@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,21 @@ class Plan:
     retry_timeout: int
 
 
+Document = dict[str, Any]
+"""The configuration of a member, as its file has it."""
+
+Amend = Callable[[Member, Document], None]
+"""Changes a member's configuration before it is written."""
+
+
+def as_it_is(member: Member, document: Document) -> None:
+    """Change nothing."""
+
+
 class Cluster:
     """Members on this machine; everything that is started here is ended here."""
 
-    def __init__(self, plan: Plan, count: int = 3) -> None:
+    def __init__(self, plan: Plan, count: int = 3, amend: Amend = as_it_is) -> None:
         self._plan = plan
         self._password = secrets.token_hex(8)
         ports = free_ports(3 * count)
@@ -85,10 +96,14 @@ class Cluster:
         self._http = urllib3.PoolManager(retries=False, timeout=REST_TIMEOUT)
         for member in self.members:
             member.directory.mkdir(parents=True)
-            member.configuration.write_text(
-                yaml.safe_dump(self._configuration(member), sort_keys=False)
-            )
+            document = self._configuration(member)
+            amend(member, document)
+            self.configure(member, document)
         plan.user.own(plan.directory)
+
+    def configure(self, member: Member, document: Document) -> None:
+        """Write the member's configuration; its daemon reads it at its start."""
+        member.configuration.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def start(self, member: Member) -> None:
         """Start the daemon of one member."""
@@ -107,12 +122,33 @@ class Cluster:
             )
 
     def kill(self, member: Member) -> None:
-        """SIGKILL to the daemon and to all of its PostgreSQL, as if the host had
-        lost power."""
-        doomed = [self._daemons.pop(member.name).pid, *self._postgres(member)]
-        for pid in doomed:
+        """SIGKILL to the daemon, to all of its PostgreSQL and to the guard, as if the
+        host had lost power."""
+        daemon = self._daemons.pop(member.name, None)
+        for pid in processes_of(member):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if daemon is not None:
+            daemon.wait()
+
+    def kill_daemon(self, member: Member) -> None:
+        """SIGKILL to the daemon alone."""
+        daemon = self._daemons.pop(member.name)
+        daemon.kill()
+        daemon.wait()
+
+    def stop_daemon(self, member: Member) -> int:
+        """SIGTERM to the daemon, which stops its PostgreSQL; its exit status."""
+        daemon = self._daemons.pop(member.name)
+        daemon.terminate()
+        return daemon.wait(timeout=STOP_PATIENCE)
+
+    def signal_daemon(self, member: Member, number: signal.Signals) -> None:
+        self._daemons[member.name].send_signal(number)
+
+    def is_running(self, member: Member) -> bool:
+        daemon = self._daemons.get(member.name)
+        return daemon is not None and daemon.poll() is None
 
     def stop(self) -> None:
         """End everything that we started: daemons politely, then whatever is left."""
@@ -122,9 +158,7 @@ class Cluster:
             if member.name in self._daemons:
                 _end(self._daemons[member.name])
         for member in self.members:
-            for pid in self._postgres(member):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill(member)
 
     def daemon_pids(self) -> list[int]:
         return [daemon.pid for daemon in self._daemons.values()]
@@ -132,7 +166,7 @@ class Cluster:
     def leader(self) -> Member | None:
         """The member whose own REST API says that it is the primary."""
         for member in self.members:
-            if self._status(member, "primary") == 200:
+            if self.status(member, "primary") == 200:
                 return member
         return None
 
@@ -146,6 +180,13 @@ class Cluster:
         return len(states) == len(self.members) and sorted(states) == sorted(
             ["running"] + ["streaming"] * (len(self.members) - 1)
         )
+
+    def status(self, member: Member, path: str) -> int:
+        """The status code of the member's REST API; 0 if there is no answer."""
+        try:
+            return self._http.request("GET", self._url(member, path)).status
+        except urllib3.exceptions.HTTPError:
+            return 0
 
     def get(self, member: Member, path: str) -> dict[str, Any]:
         """A JSON document of the member's REST API; {} if there is no answer."""
@@ -170,12 +211,13 @@ class Cluster:
 
     def connection_string(self) -> str:
         """To whichever member is the primary, for any PostgreSQL client."""
-        hosts = ",".join("127.0.0.1" for _ in self.members)
-        ports = ",".join(str(member.postgres_port) for member in self.members)
         return (
-            f"host={hosts} port={ports} user={SUPERUSER} password={self._password} "
-            "dbname=postgres target_session_attrs=read-write connect_timeout=2"
+            f"{self._connection_string(*self.members)} target_session_attrs=read-write"
         )
+
+    def connection_string_to(self, member: Member) -> str:
+        """To this member, whatever it is."""
+        return self._connection_string(member)
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run regnalctl."""
@@ -209,26 +251,16 @@ class Cluster:
                 lines += [f"  {member.name}: {line}" for line in text[-3:]]
         return "\n" + "\n".join(lines) if lines else ""
 
-    def _status(self, member: Member, path: str) -> int:
-        try:
-            return self._http.request("GET", self._url(member, path)).status
-        except urllib3.exceptions.HTTPError:
-            return 0
+    def _connection_string(self, *members: Member) -> str:
+        hosts = ",".join("127.0.0.1" for _ in members)
+        ports = ",".join(str(member.postgres_port) for member in members)
+        return (
+            f"host={hosts} port={ports} user={SUPERUSER} password={self._password} "
+            "dbname=postgres connect_timeout=2"
+        )
 
     def _url(self, member: Member, path: str) -> str:
         return f"http://127.0.0.1:{member.rest_port}/{path}"
-
-    def _postgres(self, member: Member) -> Iterator[int]:
-        """The postmaster and its children."""
-        try:
-            pid = int((member.data / "postmaster.pid").read_text().split("\n")[0])
-            postmaster = psutil.Process(pid)
-            children = postmaster.children(recursive=True)
-        except (OSError, ValueError, psutil.Error):
-            return
-        yield pid
-        for child in children:
-            yield child.pid
 
     def _configuration(self, member: Member) -> dict[str, Any]:
         plan = self._plan
@@ -297,6 +329,24 @@ def _end(daemon: subprocess.Popen[bytes]) -> None:
         daemon.wait(timeout=STOP_PATIENCE)
     except subprocess.TimeoutExpired:
         daemon.kill()
+
+
+def processes_of(member: Member) -> list[int]:
+    """Daemon, PostgreSQL, guard and whatever else works in the member's directory;
+    not what somebody at a terminal does there."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            where = [process.cwd(), *process.cmdline()]
+            if process.terminal() is None and any(
+                _is_within(text, member.directory) for text in where
+            ):
+                found.append(process.pid)
+    return found
+
+
+def _is_within(text: str, directory: Path) -> bool:
+    return text == str(directory) or f"{directory}/" in text
 
 
 def free_ports(count: int) -> list[int]:

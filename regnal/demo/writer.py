@@ -61,11 +61,12 @@ class Writer:
         return sum(1 for at in reversed(self._acknowledged_at) if at >= instant)
 
     def missing(self) -> list[int]:
-        """Acknowledged rows that are not there."""
+        """Acknowledged rows that are not there; it may go on writing meanwhile."""
+        acknowledged = tuple(self.acknowledged)
         with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id FROM regnal_demo")
             present = {row[0] for row in cursor.fetchall()}
-        return [row for row in self.acknowledged if row not in present]
+        return [row for row in acknowledged if row not in present]
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -1,0 +1,66 @@
+"""The clusters of the scenarios: one per module and store, healthy before each test."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from regnal.demo.cluster import Amend, as_it_is
+from tests.scenarios.journals import assert_chains_are_whole, assert_replays
+from tests.servers.etcd import EtcdCluster, needs_etcd
+from tests.servers.members import EmbeddedRaft, Stage, StoreSwitch, ThreeEtcd, stage
+
+STORES = ["raft", pytest.param("etcd3", marks=needs_etcd)]
+
+
+@pytest.fixture(scope="module")
+def store_name() -> str:
+    """Modules that play on both stores parametrize it."""
+    return "raft"
+
+
+@pytest.fixture(scope="module")
+def store(
+    store_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StoreSwitch]:
+    if store_name == "raft":
+        yield EmbeddedRaft()
+        return
+    with EtcdCluster(tmp_path_factory.mktemp("etcd")) as etcd:
+        yield ThreeEtcd(etcd)
+
+
+@pytest.fixture(scope="module")
+def synchronous() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def amend() -> Amend:
+    """What a module's cluster has in its configuration over the usual."""
+    return as_it_is
+
+
+@pytest.fixture(scope="module")
+def shared_stage(
+    store: StoreSwitch, synchronous: bool, amend: Amend, request: pytest.FixtureRequest
+) -> Iterator[Stage]:
+    with stage(
+        store, amend, synchronous=synchronous, keep=_failures_in(request.session)
+    ) as playing:
+        yield playing
+        for what, seconds in playing.outages.items():
+            print(f"\n  no commit for {seconds:6.2f} s: {what}", end="")  # noqa: T201
+
+
+@pytest.fixture
+def cluster(shared_stage: Stage) -> Iterator[Stage]:
+    """A healthy cluster; after the scenario its journals are verified and replayed."""
+    shared_stage.heal()
+    yield shared_stage
+    assert_chains_are_whole(shared_stage.members)
+    assert_replays(shared_stage.members)
+
+
+def _failures_in(session: pytest.Session) -> Callable[[], bool]:
+    before = session.testsfailed
+    return lambda: session.testsfailed > before

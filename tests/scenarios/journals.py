@@ -1,0 +1,40 @@
+"""What every scenario ends with: the journals are whole, and replay to the same."""
+
+from collections.abc import Iterable, Iterator
+
+from regnal.actors.cast import DECIDERS
+from regnal.demo.cluster import Member
+from regnal.journal.verification import verify
+from regnal.replay.verify import verify_journal
+
+SHOWN = 5
+"""Differences of a member that a failure prints."""
+
+
+def assert_chains_are_whole(members: Iterable[Member]) -> None:
+    verdicts = {member.name: verify(member.journal) for member in members}
+    damaged = {
+        name: [str(damage) for damage in verdict.damages] or verdict
+        for name, verdict in verdicts.items()
+        if not verdict.is_whole or verdict.lost
+    }
+    assert damaged == {}
+
+
+def assert_replays(members: Iterable[Member]) -> None:
+    """Every step of every member comes out again as it was recorded."""
+    findings = [finding for member in members for finding in differences(member)]
+    assert not findings, "\n".join(findings)
+
+
+def differences(member: Member) -> Iterator[str]:
+    """What a replay of the member's journal does otherwise, and what it cannot use."""
+    result = verify_journal(member.journal, DECIDERS)
+    if not result.steps:
+        yield f"{member.name} has taken no step"
+    if result.differences:
+        yield f"{member.name}: {len(result.differences)} differ, {result.steps} steps"
+    for difference in result.differences[:SHOWN]:
+        yield f"{member.name}: {difference}"
+    for trouble in result.troubles[:SHOWN]:
+        yield f"{member.name}: {trouble}"

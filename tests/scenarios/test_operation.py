@@ -1,0 +1,194 @@
+"""What operators do to a running cluster, and what they do wrong, on real servers."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from regnal.demo.cluster import Amend, Document, Member
+from tests.servers.members import (
+    PATIENCE,
+    TTL,
+    Stage,
+    heard,
+    last_record,
+    postmaster_pid,
+)
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def amend() -> Amend:
+    return refuse_to_promote_if_told
+
+
+def refuse_to_promote_if_told(member: Member, document: Document) -> None:
+    document["postgresql"]["pre_promote"] = f"test ! -e {refusal(member)}"
+
+
+def refusal(member: Member) -> Path:
+    """While this file is there, the member's pre_promote script fails."""
+    return member.directory / "refuse-promotion"
+
+
+def test_a_paused_cluster_leaves_a_dead_primary_alone(cluster: Stage) -> None:
+    """In pause nobody is promoted or started; afterwards all is mended."""
+    leader = cluster.leader()
+    cluster.ctl("pause", "--wait")
+    assert cluster.dynamic()["pause"] is True
+    begins = {member.name: last_record(member) for member in cluster.members}
+    stop_postgres(leader)
+    cluster.wait("its end", lambda: postmaster_pid(leader) == 0)
+    cluster.wait(
+        "the daemon to know", lambda: cluster.cluster.status(leader, "health") == 503
+    )
+    cluster.cluster.get(leader, "patroni")
+    cluster.ctl("resume", "--wait")
+    cluster.wait_until_complete()
+    promoted = [
+        m for m in cluster.replicas() if heard(m, "promote_postgres", begins[m.name])
+    ]
+    assert promoted == []
+
+
+def test_a_parameter_that_needs_a_restart_waits_for_one(cluster: Stage) -> None:
+    """CFG-09, CFG-11"""
+    pids = {member.name: postmaster_pid(member) for member in cluster.members}
+    value = 1 + int(cluster.sql(cluster.leader(), "SHOW max_connections")[0][0])
+    cluster.ctl("edit-config", "--force", "-p", f"max_connections={value}")
+    cluster.wait("all to say so", lambda: all(map(cluster.pends, cluster.members)))
+    assert {m.name: postmaster_pid(m) for m in cluster.members} == pids
+    cluster.ctl("restart", "demo", cluster.leader().name, "--force")
+    cluster.ctl("restart", "demo", "--pending", "--force")
+    cluster.wait("nobody to wait", lambda: not any(map(cluster.pends, cluster.members)))
+    cluster.wait_until_complete()
+    for member in cluster.members:
+        assert cluster.sql(member, "SHOW max_connections") == [(str(value),)]
+        assert postmaster_pid(member) != pids[member.name]
+    assert cluster.writer.missing() == []
+
+
+def test_a_reload_takes_up_the_file(cluster: Stage) -> None:
+    """CFG-12, CFG-13, CFG-39"""
+    member = cluster.replicas()[0]
+    document = yaml.safe_load(member.configuration.read_text())
+    pid = postmaster_pid(member)
+    document["tags"] = {"colour": "blue"}
+    document["postgresql"]["parameters"]["work_mem"] = "5MB"
+    cluster.cluster.configure(member, document)
+    cluster.cluster.signal_daemon(member, signal.SIGHUP)
+    cluster.wait("the tag", lambda: tags(cluster, member) == {"colour": "blue"})
+    cluster.wait(
+        "the parameter", lambda: cluster.sql(member, "SHOW work_mem") == [("5MB",)]
+    )
+    member.configuration.write_text("scope: [")
+    cluster.cluster.signal_daemon(member, signal.SIGHUP)
+    cluster.wait("the complaint", lambda: "regnal.yml" in member.log.read_text())
+    assert tags(cluster, member) == {"colour": "blue"}
+    assert postmaster_pid(member) == pid
+    cluster.cluster.configure(member, document)
+
+
+def test_a_second_daemon_of_the_same_name_is_refused(cluster: Stage) -> None:
+    """P-ELEC-14"""
+    member = cluster.replicas()[0]
+    document = yaml.safe_load(member.configuration.read_text())
+    elsewhere = member.directory / "twin"
+    document["postgresql"]["data_dir"] = str(elsewhere / "data")
+    document["journal"]["dir"] = str(elsewhere / "journal")
+    twin = member.directory / "twin.yml"
+    twin.write_text(yaml.safe_dump(document))
+    second = run_as_owner(member, "run", str(twin))
+    assert second.returncode == 1
+    assert member.name in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1, second.stderr
+    assert not (elsewhere / "data").exists()
+    cluster.wait_until_complete()
+
+
+def test_a_leader_that_is_stopped_hands_over(cluster: Stage) -> None:
+    """SIGTERM: PostgreSQL is stopped, and the lease given on with its last record."""
+    leader, before = cluster.leader(), time.monotonic()
+    assert cluster.cluster.stop_daemon(leader) == 0
+    assert postmaster_pid(leader) == 0
+    cluster.wait_for_another_leader(leader)
+    cluster.wait_for_commits()
+    assert cluster.note_outage("leader stopped by SIGTERM", before) < TTL
+    assert cluster.writer.missing() == []
+    begin = last_record(leader)
+    cluster.cluster.start(leader)
+    cluster.wait_until_complete()
+    assert not heard(leader, "rewind_postgres", begin)
+
+
+def test_a_member_whose_script_refuses_is_not_promoted(cluster: Stage) -> None:
+    """pre_promote fails on the candidate: somebody else leads."""
+    former, (candidate, _) = cluster.leader(), cluster.replicas()
+    begin, before = last_record(candidate), time.monotonic()
+    refusal(candidate).touch()
+    try:
+        cluster.cluster.ctl(
+            "switchover",
+            "--leader",
+            former.name,
+            "--candidate",
+            candidate.name,
+            "--force",
+        )
+        cluster.wait(
+            "the refusal", lambda: bool(heard(candidate, "pre_promote_ended", begin))
+        )
+        cluster.wait_until_complete()
+    finally:
+        refusal(candidate).unlink()
+    assert cluster.leader() is not candidate
+    assert not heard(candidate, "promote_postgres", begin)
+    assert cluster.writer.missing() == []
+    cluster.note_outage("switchover refused by pre_promote", before)
+
+
+def test_a_frozen_daemon_is_fenced_before_another_leads(cluster: Stage) -> None:
+    """The guard ends its PostgreSQL at the deadline; then its lease expires."""
+    frozen, before = cluster.leader(), time.monotonic()
+    cluster.cluster.signal_daemon(frozen, signal.SIGSTOP)
+    cluster.wait("the guard", lambda: not cluster.accepts_writes(frozen))
+    fenced_after = time.monotonic() - before
+    assert fenced_after < TTL
+    cluster.wait_for_another_leader(frozen)
+    assert not cluster.accepts_writes(frozen)
+    cluster.wait_for_commits()
+    cluster.cluster.signal_daemon(frozen, signal.SIGCONT)
+    cluster.wait_until_complete()
+    assert cluster.leader() is not frozen
+    cluster.note_outage(f"daemon frozen (fenced after {fenced_after:.1f} s)", before)
+
+
+def stop_postgres(member: Member) -> None:
+    """As an operator would, behind the daemon's back."""
+    pid = postmaster_pid(member)
+    subprocess.run(["kill", "-INT", str(pid)], check=True)
+
+
+def tags(cluster: Stage, member: Member) -> object:
+    return cluster.cluster.get(member, "patroni").get("tags")
+
+
+def run_as_owner(member: Member, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`regnal` as the user of the member's files."""
+    owner = member.directory.stat()
+    return subprocess.run(
+        [sys.executable, "-m", "regnal", *arguments],
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        cwd=member.directory,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
