@@ -39,6 +39,7 @@ from regnal.bridges.postgres.parameters import (
 )
 from regnal.bridges.postgres.pgpass import write_passfile
 from regnal.bridges.postgres.recovery_files import (
+    AUTO_CONF,
     with_known_conninfo,
     write_recovery,
 )
@@ -46,6 +47,7 @@ from regnal.bridges.postgres.recovery_settings import (
     Recovery,
     recovery_for,
 )
+from regnal.bridges.postgres.taking_over import settings_taken_over
 from regnal.messages.postgres import Upstream
 from regnal.messages.reasons import because
 
@@ -155,6 +157,10 @@ def _keep_original(options: PostgresOptions) -> None:
     original = read_file(main)
     if original is not None and not _is_generated(options, original):
         main.rename(base)
+        auto_conf = read_file(options.data_dir / AUTO_CONF) or ""
+        more = settings_taken_over(options, auto_conf)
+        if more:
+            replace_file(base, original + more, file_mode(options, base))
     elif not options.custom_conf:
         replace_file(base, BASE_HEADER, file_mode(options, base))
 

@@ -91,6 +91,31 @@ def test_the_original_file_is_kept_and_included(options: PostgresOptions) -> Non
     assert conf(options)["hba_file"] == str(options.data_dir / "pg_hba.conf")
 
 
+def test_what_a_server_of_somebody_else_ran_with_is_kept(
+    options: PostgresOptions,
+) -> None:
+    """P-CFG-15: once, and nothing that is ours to say."""
+    (options.data_dir / "postgresql.auto.conf").write_text(
+        "restore_command = 'cp /a/%f %p'\nprimary_conninfo = 'host=x'\nwork_mem = '2MB'\n"
+    )
+    (options.data_dir / "postmaster.opts").write_text(
+        '/usr/bin/postgres "-D" "/data" "-c" "log_statement=all" "--max_connections=9"'
+        ' "--config-file=/x" "--deadlock-timeout=2s" "-p" "5432" "-cwork_mem=3MB"\n'
+    )
+    write(options)
+    write(options)
+
+    base = parse_assignments((options.data_dir / "postgresql.base.conf").read_text())
+    assert base == {
+        "work_mem": "3MB",
+        "restore_command": "cp /a/%f %p",
+        "log_statement": "all",
+        "deadlock_timeout": "2s",
+    }
+    auto = (options.data_dir / "postgresql.auto.conf").read_text()
+    assert auto == "work_mem = '2MB'\n"
+
+
 def test_a_generated_file_is_never_taken_for_the_original(
     options: PostgresOptions,
 ) -> None:
