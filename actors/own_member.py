@@ -26,6 +26,7 @@ from regnal.messages.operations import (
 )
 from regnal.messages.postgres import (
     CheckpointDone,
+    PostgresCloned,
     PostgresObserved,
     PostgresPromoted,
     PostgresStarted,
@@ -39,6 +40,7 @@ OWN_MEMBER_HEARS: tuple[type[Message], ...] = (
     ConfigurationApplied,
     PostgresObserved,
     PostmasterExited,
+    PostgresCloned,
     PostgresStarted,
     PostgresPromoted,
     CheckpointDone,
@@ -172,6 +174,9 @@ def _learn_of_postgres(own: OwnMember, message: Message) -> OwnMember:
             )
         case PostgresStarted(role=role):
             return replace(own, server=role, demoting=False, state="running")
+        case PostgresCloned():
+            # The copy has the pg_control of a primary; it will be none.
+            return replace(own, server="standby", demoting=False)
         case PostgresPromoted(timeline=timeline, lsn=lsn):
             return replace(
                 own,

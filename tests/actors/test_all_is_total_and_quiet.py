@@ -40,6 +40,7 @@ from regnal.messages.operations import (
 )
 from regnal.messages.postgres import (
     CheckpointDone,
+    PostgresCloned,
     PostgresPromoted,
     PostgresReloaded,
     PostgresStarted,
@@ -137,6 +138,7 @@ ANYTHING: tuple[Message, ...] = (
     phase("absent"),
     PostgresStarted(role="primary", postmaster_pid=1),
     PostgresStopped(control=None),
+    PostgresCloned(method=""),
     PostgresPromoted(timeline=2, lsn=1, history=()),
     PostgresReloaded(),
     UpstreamFollowed(restarted=True),

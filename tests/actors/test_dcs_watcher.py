@@ -41,6 +41,7 @@ from regnal.messages.operations import (
 from regnal.messages.postgres import (
     CheckpointDone,
     ControlData,
+    PostgresCloned,
     PostgresPromoted,
     PostgresStarted,
     PostmasterExited,
@@ -285,7 +286,9 @@ def test_the_roles_of_a_new_member() -> None:
     assert _is(shown(told), role="uninitialized", state="stopped", timeline=None)
     told = told.hear(phase("cloning", "absent", "creating replica"))
     assert _is(shown(told), role="uninitialized", state="creating replica")
-    told = told.hear(phase("starting", "stopped", "starting"))
+    told = told.hear(PostgresCloned(method="basebackup"))
+    told = told.hear(phase("starting", "cloning", "starting"))
+    assert _is(shown(told), role="replica", state="starting")
     told = told.hear(phase("standby", "starting"), standby())
     assert _is(shown(told), role="replica", state="running")
 
