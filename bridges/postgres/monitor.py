@@ -19,10 +19,7 @@ from regnal.bridges.postgres.connections import (
     Session,
     SessionFailed,
     StatementFailed,
-    connect,
-    libpq_version,
 )
-from regnal.bridges.postgres.conninfo import replication_parameters
 from regnal.bridges.postgres.control_data import read_control_data
 from regnal.bridges.postgres.exit_watcher import ExitWatcher
 from regnal.bridges.postgres.monitor_query import Answer, read_answer, status_query
@@ -30,7 +27,8 @@ from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.postmaster import Postmaster
 from regnal.bridges.postgres.rewind_mark import is_marked
 from regnal.bridges.postgres.server import Server
-from regnal.messages.base import Command, Seconds, Timeline
+from regnal.bridges.postgres.standby_timeline import StandbyTimeline
+from regnal.messages.base import Command, Seconds
 from regnal.messages.envelope import Envelope
 from regnal.messages.postgres import (
     PostgresObserved,
@@ -45,7 +43,7 @@ QUERY_TIMEOUT: Seconds = 2.0
 """The answer takes milliseconds; an overloaded server gets this long."""
 
 FIRST_LOOK: Seconds = 0.05
-LAST_LOOK: Seconds = 1.0
+LAST_LOOK: Seconds = 2.0
 """How often a server that does not accept connections is looked at unasked."""
 
 logger = logging.getLogger(__name__)
@@ -74,17 +72,12 @@ class _Stop:
 class _Known:
     """What the monitor remembers between two looks at the same postmaster."""
 
+    timeline: StandbyTimeline
     postmaster: Postmaster | None = None
     session: Session | None = None
     receiver_pid: int | None = None
     watched: set[int] = field(default_factory=set)
     """WAL receiver and senders, whose end is news."""
-
-    timeline: Timeline = 0
-    """Of the standby, as IDENTIFY_SYSTEM last said; 0: not asked."""
-
-    timeline_valid_for: object = field(default_factory=object)
-    """What the timeline was read beside (REPL-28)."""
 
 
 class Monitor:
@@ -98,7 +91,7 @@ class Monitor:
         self._thread = threading.Thread(
             target=self._run, name="postgres-monitor", daemon=True
         )
-        self._known = _Known()
+        self._known = _Known(StandbyTimeline(server))
         self._last = PostgresStatus(process="absent", data_directory="missing")
         self.on_accepting: Callable[[], None] = lambda: None
         """Told when a postmaster is first seen to accept connections."""
@@ -236,54 +229,13 @@ class Monitor:
         status = answer.status
         changes: dict[str, Any] = {"postmaster_pid": postmaster.pid}
         if status.in_recovery:
-            changes["timeline"] = self._standby_timeline(answer)
+            changes["timeline"] = self._known.timeline.of(answer)
         pending = self._server.intent.differing_arguments(answer.settings)
         if pending:
             reason = json.loads(status.pending_restart_reason or "{}") | pending
             changes["pending_restart"] = True
             changes["pending_restart_reason"] = json.dumps(reason, sort_keys=True)
         return status.model_copy(update=changes)
-
-    def _standby_timeline(self, answer: Answer) -> Timeline:
-        """The timeline that is replayed, asked by the replication protocol only when
-        it may have changed (REPL-28)."""
-        known, status = self._known, answer.status
-        if answer.receiver_pid is not None:
-            # While it streams, the replay can change only to the timeline that
-            # the receiver says; until it has, we keep asking.
-            if known.timeline and known.timeline == answer.receiver_timeline:
-                return known.timeline
-        elif known.timeline and known.timeline_valid_for == status.replayed_lsn:
-            return known.timeline
-        known.timeline = self._identify_timeline() or known.timeline
-        known.timeline_valid_for = status.replayed_lsn
-        return known.timeline or answer.receiver_timeline
-
-    def _identify_timeline(self) -> Timeline:
-        """0: the server did not say."""
-        parameters = replication_parameters(
-            self._server.options, libpq_version=libpq_version()
-        )
-        try:
-            session = connect(
-                {**parameters, "options": "-c datestyle=ISO"},
-                application_name=APPLICATION_NAME,
-                timeout=QUERY_TIMEOUT,
-            )
-        except SessionFailed as error:
-            logger.warning(
-                "No replication connection to our own server; check pg_hba.conf.",
-                extra={"error": str(error)},
-            )
-            return 0
-        try:
-            rows = session.query("IDENTIFY_SYSTEM", timeout=QUERY_TIMEOUT)
-            return int(rows[0][1])
-        except (SessionFailed, StatementFailed) as error:
-            logger.warning("IDENTIFY_SYSTEM failed.", extra={"error": str(error)})
-            return 0
-        finally:
-            session.close()
 
     def _status_without_postmaster(self) -> PostgresStatus:
         options = self._server.options
@@ -343,7 +295,7 @@ class Monitor:
     def _forget(self) -> None:
         if self._known.session is not None:
             self._known.session.close()
-        self._known = _Known()
+        self._known = _Known(StandbyTimeline(self._server))
 
 
 STARTING_WORDS = ("starting up", "in recovery mode", "not yet accepting connections")
