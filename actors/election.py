@@ -30,7 +30,11 @@ from regnal.messages.cluster import (
 )
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogNotUsable,
+)
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -192,6 +196,7 @@ ELECTION = Decider(
         ShutdownRequested,
         WatchdogActivated,
         WatchdogFailed,
+        WatchdogNotUsable,
         TimerFired,
     ),
     state=Election,

@@ -140,15 +140,18 @@ def confirm_the_new_cluster(view: Election, now: Instant) -> Conclusion | None:
     if identifier is None or view.busy is not None or not view.is_running:
         return None
     deadline = now + view.settings.retry_timeout
+    config = WriteConfig(
+        document=view.settings.bootstrap_config,
+        if_revision="absent",
+        deadline=deadline,
+    )
     return Conclusion(
         replace(view, initialize="confirming", asking="acquire"),
         said=(
             ConfirmInitialize(system_identifier=identifier, deadline=deadline),
-            WriteConfig(
-                document=view.settings.bootstrap_config,
-                if_revision="absent",
-                deadline=deadline,
-            ),
+            # The configuration of a wiped cluster is the last one that was known,
+            # which the watcher of the store writes (CFG-17).
+            *(() if view.seen_initialized else (config,)),
             ask_for_the_lease(view, now),
         ),
         facts={"system_identifier": identifier},

@@ -21,7 +21,11 @@ from regnal.messages.cluster import (
 )
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogNotUsable,
+)
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -72,7 +76,7 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, shutdown=True, shutdown_waits_since=now)
         case PeersProbed(peers=peers, asked_at=asked_at, request=None):
             return replace(view, probing=False, peers=peers, peers_at=asked_at)
-        case WatchdogFailed():
+        case WatchdogFailed() | WatchdogNotUsable():
             return replace(view, watchdog_failed=True)
         case WatchdogActivated():
             return replace(view, watchdog_failed=False)

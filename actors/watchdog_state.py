@@ -191,14 +191,14 @@ def _learn_of_lease(watchdog: Watchdog, message: Message) -> Watchdog:
             latest = max(until, watchdog.lease_until or until)
             return replace(watchdog, lease_until=latest, prolonged=True)
         case FailsafeAnswered(votes=votes, asked_at=asked_at):
-            settings, until = watchdog.settings, watchdog.lease_until
-            if settings is None or until is None:
+            settings, own = watchdog.settings, watchdog.lease_until
+            if settings is None or own is None:
                 return watchdog
             if not all(vote.accepted for vote in votes):
                 return watchdog
             return replace(
                 watchdog,
-                lease_until=max(until, asked_at + settings.ttl),
+                lease_until=max(own, asked_at + settings.ttl),
                 prolonged=True,
             )
         case LeaderReleased() | LeaderHandedOver() | LeaseRefused():

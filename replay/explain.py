@@ -268,6 +268,8 @@ def _phases(
             marks.append(("until the lease was free and taken", noticed.seconds))
     if acquired is not None:
         marks.append(("until PostgreSQL took writes", acquired.seconds))
+    if not marks:
+        return ()
     ends = [at for _, at in marks[1:]] + [promotion.seconds]
     return tuple(
         Phase(name, at, max(0.0, end - at))

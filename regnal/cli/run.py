@@ -14,7 +14,7 @@ from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.source import ConfigurationSource
 from regnal.journal.places import JournalUnusable
 from regnal.runtime import service_manager
-from regnal.runtime.daemon import Daemon, NameTaken
+from regnal.runtime.daemon import Daemon, Refused
 from regnal.runtime.preflight import problems_at_start, remarks_at_start
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def run_command(config: Path | None) -> None:
         JournalUnusable,
         UnusableOptions,
         StoreMisconfigured,
-        NameTaken,
+        Refused,
     ) as error:
         click.echo(f"regnal: {error}", err=True)
     finally:

@@ -176,10 +176,13 @@ class Cluster:
         if leader is None:
             return False
         document = self.get(leader, "cluster")
-        states = [m.get("state") for m in document.get("members", ())]
-        return len(states) == len(self.members) and sorted(states) == sorted(
-            ["running"] + ["streaming"] * (len(self.members) - 1)
-        )
+        members = document.get("members", ())
+        states = sorted(str(m.get("state")) for m in members)
+        if states != ["running"] + ["streaming"] * (len(self.members) - 1):
+            return False
+        # Without a synchronous standby nobody may take over in synchronous mode.
+        has_sync = any(m.get("role") == "sync_standby" for m in members)
+        return has_sync or not self._plan.synchronous
 
     def status(self, member: Member, path: str) -> int:
         """The status code of the member's REST API; 0 if there is no answer."""

@@ -18,7 +18,7 @@ from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
 from regnal.actors.shell import Shell
 from regnal.bridges.contract import Bridge
 from regnal.bridges.dcs.bridge import DcsBridge
-from regnal.bridges.dcs.contract import Store, StoreUnavailable
+from regnal.bridges.dcs.contract import Store, StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.open import open_store
 from regnal.bridges.guard.bridge import GuardBridge
 from regnal.bridges.http.bridge import HttpBridge
@@ -60,8 +60,8 @@ SWITCH_INTERVAL = 0.001
 would add up over the threads that a failover passes through."""
 
 
-class NameTaken(Exception):
-    """Another daemon of our name is alive; the text says where."""
+class Refused(Exception):
+    """The daemon must not run: the store rejects it, or its name is taken."""
 
 
 class Daemon:
@@ -119,7 +119,7 @@ class Daemon:
     def run(self) -> int:
         """Run until the end; returns the exit status.
 
-        Raises NameTaken before anything is started.
+        Raises Refused before anything is started.
         """
         self._refuse_a_second_of_our_name()
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -144,11 +144,13 @@ class Daemon:
         not here: PostgreSQL must be looked after meanwhile."""
         try:
             view = self._store.read(boot_clock() + FIRST_LOOK)
+        except StoreDenied as error:
+            raise Refused(f"the DCS does not let us in: {error}") from error
         except StoreUnavailable:
             return
         own = view.member(self._settings.name)
         if own is not None and own.api_url and is_alive(own.api_url, self._client):
-            raise NameTaken(
+            raise Refused(
                 f"name: a member {own.name!r} of the cluster {self._settings.scope!r} "
                 f"runs already and answers at {own.api_url}; give each member a name "
                 "of its own"
