@@ -6,7 +6,6 @@ together.  Segments that are sealed come here to be brought to the disk and clos
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 from regnal.journal.places import sync_directory
 from regnal.journal.segment_file import SegmentFile
-from regnal.journal.waiting import Kept, Ticket
+from regnal.journal.waiting import DiskWork, Kept, Ticket
 from regnal.messages.base import Seconds
 
 
@@ -38,7 +37,7 @@ class Syncer:
         self._sealed = sealed
         self._refused = refused
         self._fdatasync = fdatasync
-        self._busy_since: float | None = None
+        self.work = DiskWork()
         self._inbox: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(
             target=self._run, name="journal-sync", daemon=True
@@ -46,11 +45,6 @@ class Syncer:
 
     def start(self) -> None:
         self._thread.start()
-
-    def is_late(self, patience: Seconds) -> bool:
-        """Whether the disk has kept us waiting longer than `patience`."""
-        since = self._busy_since
-        return since is not None and time.monotonic() > since + patience
 
     def sync(self, file: SegmentFile, ticket: Ticket) -> None:
         """Answer the ticket when what is in the file now is on the disk."""
@@ -94,15 +88,13 @@ class Syncer:
         return jobs, True
 
     def _bring_to_disk(self, file: SegmentFile) -> bool:
-        self._busy_since = time.monotonic()
         try:
-            self._fdatasync(file.descriptor)
-            if not file.is_announced:
-                sync_directory(file.path.parent)
-                file.is_announced = True
+            with self.work:
+                self._fdatasync(file.descriptor)
+                if not file.is_announced:
+                    sync_directory(file.path.parent)
+                    file.is_announced = True
         except OSError as error:
             self._refused(error)
             return False
-        finally:
-            self._busy_since = None
         return True

@@ -1,6 +1,7 @@
 """Waiting for the disk, but never long: tickets, and what became of a record."""
 
 import threading
+import time
 from enum import Enum
 
 from regnal.messages.base import Seconds
@@ -35,6 +36,11 @@ class Ticket:
         if kept is None:
             self._lock.acquire()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been answered."""
+        return self._kept is None
+
     def answer(self, kept: Kept) -> None:
         """Let the waiting thread go on; said once."""
         self._kept = kept
@@ -45,6 +51,31 @@ class Ticket:
         if self._lock.acquire(timeout=patience):
             self._lock.release()
         return self._kept or Kept.QUEUED
+
+
+class DiskWork:
+    """What one thread is doing with the disk, as those who wait for it see it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._given_up: float | None = None
+
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._since = None
+
+    def give_up(self) -> None:
+        """Somebody has waited in vain: until this is done nobody else shall."""
+        self._given_up = self._since
+
+    def is_late(self, patience: Seconds) -> bool:
+        """Whether it is not worth waiting for."""
+        since = self._since
+        if since is None:
+            return False
+        return since == self._given_up or time.monotonic() > since + patience
 
 
 NOTHING_TO_WAIT_FOR = Ticket(is_durable=False, kept=Kept.QUEUED)

@@ -15,7 +15,6 @@ import errno
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -41,6 +40,7 @@ from regnal.journal.syncing import Syncer
 from regnal.journal.waiting import (
     NOT_RECORDED,
     NOTHING_TO_WAIT_FOR,
+    DiskWork,
     Kept,
     Ticket,
 )
@@ -116,7 +116,7 @@ class JournalWriter:
         self._loss = Loss()
         self._is_open = False
         self._taken: Bytes = 0
-        self._busy_since: float | None = None
+        self._work = DiskWork()
         self._trouble: str | None = None
         self._written = threading.Condition()
         self._thread = threading.Thread(
@@ -181,7 +181,11 @@ class JournalWriter:
 
     def wait_for(self, ticket: Ticket) -> Kept:
         """Wait until the step is kept as well as it must be, or patience ends."""
-        return ticket.wait(self._options.patience)
+        kept = ticket.wait(self._options.patience)
+        if ticket.is_open:
+            self._work.give_up()
+            self._syncer.work.give_up()
+        return kept
 
     def wait_beyond(self, number: RecordNumber, timeout: Seconds) -> bool:
         """Wait until the chain has a record after `number`; whether it has."""
@@ -206,11 +210,9 @@ class JournalWriter:
     ) -> Ticket | None:
         """Who has to wait, and for what; nobody for a disk that is late already."""
         patience = self._options.patience
-        since = self._busy_since
-        is_late = since is not None and time.monotonic() > since + patience
-        if is_late or self._trouble is not None:
+        if self._trouble is not None or self._work.is_late(patience):
             return None
-        if durable and not self._syncer.is_late(patience):
+        if durable and not self._syncer.work.is_late(patience):
             return Ticket(is_durable=True)
         if durable or any(isinstance(e.message, Command) for e in said):
             return Ticket(is_durable=False)
@@ -236,12 +238,11 @@ class JournalWriter:
         is_last = False
         while not is_last:
             items, is_last = self._take()
-            self._busy_since = time.monotonic()
             try:
-                self._handle(items)
+                with self._work:
+                    self._handle(items)
             except Exception:  # the edge of a thread; without it nobody would write
                 logger.exception("The journal's writer failed; it goes on.")
-            self._busy_since = None
         with contextlib.suppress(OSError):
             self._ledger.close()
 

@@ -14,8 +14,15 @@ from typing import Any, Literal
 
 from regnal.actors.step import Decider, Step
 from regnal.journal.chain_check import Damage
-from regnal.journal.decoding import StepTaken, Undecodable, envelope_of, step_of
+from regnal.journal.decoding import (
+    StepTaken,
+    Undecodable,
+    envelope_of,
+    state_of,
+    step_of,
+)
 from regnal.journal.encoding import json_bytes, plain
+from regnal.journal.entries import number_of
 from regnal.journal.reader import Record, scan
 from regnal.messages.base import Message
 from regnal.messages.daemon import ObservationSuperseded
@@ -65,6 +72,12 @@ class _Replayed:
     waiting: deque[Envelope[Message]] = field(default_factory=deque)
     """Messages that it has not been seen to hear yet."""
 
+    taken: int = 0
+    """Number of the last message that was put into its mailbox."""
+
+    heard: int = 0
+    """Number of the last message that its state is known to know."""
+
 
 class Verifier:
     """Takes the records of one journal in their order."""
@@ -85,6 +98,8 @@ class Verifier:
                     self._take_message(record)
                 case "step":
                     self._take_step(step_of(record))
+                case "snapshot":
+                    self._take_snapshot(record)
         except Undecodable as error:
             self.result.troubles.append(str(error))
 
@@ -107,8 +122,11 @@ class Verifier:
         message = envelope.message
         if isinstance(message, ObservationSuperseded):
             self._skip(message)
+        number = number_of(envelope.id)
         for actor in self._actors.values():
-            if isinstance(message, actor.decider.hears):
+            # A segment repeats what was on its way when it began.
+            if number > actor.taken and isinstance(message, actor.decider.hears):
+                actor.taken = number
                 actor.waiting.append(envelope)
 
     def _skip(self, superseded: ObservationSuperseded) -> None:
@@ -118,9 +136,21 @@ class Verifier:
                 e for e in actor.waiting if e.id != superseded.skipped
             )
 
+    def _take_snapshot(self, record: Record) -> None:
+        """Where an actor stands: what it heard up to there need not be in the
+        journal, for a quiet member leaves repetitions out."""
+        actor = self._actors.get(record.fields["actor"])
+        heard = record.fields.get("heard")
+        if actor is None or heard is None or number_of(heard) < actor.heard:
+            return
+        actor.state = state_of(record, actor.decider)
+        actor.heard = number_of(heard)
+        actor.taken = max(actor.taken, actor.heard)
+        actor.waiting = deque(e for e in actor.waiting if number_of(e.id) > actor.heard)
+
     def _take_step(self, taken: StepTaken) -> None:
         actor = self._actors.get(taken.actor)
-        if actor is None:
+        if actor is None or number_of(taken.heard) <= actor.heard:
             return
         if all(envelope.id != taken.heard for envelope in actor.waiting):
             self.result.troubles.append(
@@ -129,6 +159,7 @@ class Verifier:
             return
         while actor.waiting:
             envelope = actor.waiting.popleft()
+            actor.heard = number_of(envelope.id)
             step = self._hear(actor, envelope)
             if envelope.id == taken.heard:
                 if step is not None:

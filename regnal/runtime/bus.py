@@ -93,6 +93,8 @@ class Bus(Outlet):
         self, actor: PartName, heard: Envelope[Message], step: Step[object]
     ) -> None:
         if not step.said and not step.facts:
+            # Nothing to send; but the journal's snapshots must know the state.
+            self._journal.record_step(actor, heard, step, (), durable=False)
             return
         trace = _trace(heard, step)
         durable = any(_decides_who_writes(message) for message in step.said)

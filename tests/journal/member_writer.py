@@ -17,7 +17,7 @@ from regnal.messages.lease import LeaderRenewed
 from regnal.messages.timers import TimerFired
 from tests.journal.builders import IDENTITY, TOY, Memory, remember
 
-OPTIONS = JournalOptions(patience=0.25, retry_seconds=0.05)
+OPTIONS = JournalOptions(patience=0.5, retry_seconds=0.05)
 
 
 @dataclass

@@ -168,7 +168,7 @@ EVENTS = st.sampled_from(
 
 
 @given(st.lists(EVENTS, max_size=12) | st.lists(EVENTS, min_size=20, max_size=40))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_every_step_that_is_left_comes_out_again(events: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         story = Story(Path(name), JournalOptions(quiet_bytes=3_000))
@@ -182,7 +182,7 @@ def test_every_step_that_is_left_comes_out_again(events: list[str]) -> None:
 
 
 @given(st.lists(EVENTS, max_size=40))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_what_is_not_routine_is_all_there_and_the_rest_is_counted(
     events: list[str],
 ) -> None:
