@@ -280,7 +280,12 @@ def _phases(
 def _chain(entries: list[Entry], promotion: Entry) -> tuple[Moment, ...]:
     """Back from the promotion, from each message to its cause."""
     messages = {e.fields["id"]: e for e in entries if e.kind == "message"}
-    steps = {said: e for e in entries if e.kind == "step" for said in e.fields["said"]}
+    steps = {
+        said: e
+        for e in entries
+        if e.kind == "step"
+        for said in e.fields.get("said", ())
+    }
     chain: list[Moment] = []
     seen: set[str] = set()
     entry: Entry | None = promotion
@@ -309,7 +314,7 @@ def _moments(entries: list[Entry]) -> Iterable[Moment]:
 def _is_decision(entry: Entry, messages: dict[str, Entry]) -> bool:
     if entry.fields["actor"] not in STORY_ACTORS:
         return False
-    said = [messages[i].type for i in entry.fields["said"] if i in messages]
+    said = [messages[i].type for i in entry.fields.get("said", ()) if i in messages]
     return bool(entry.fields.get("facts")) or any(t not in CHORES for t in said)
 
 
@@ -349,7 +354,9 @@ def _step_moment(entry: Entry, messages: dict[str, Entry]) -> Moment:
         is_decision=True,
         heard=heard.type if heard else None,
         facts=entry.fields.get("facts", {}),
-        said=tuple(messages[i].type for i in entry.fields["said"] if i in messages),
+        said=tuple(
+            messages[i].type for i in entry.fields.get("said", ()) if i in messages
+        ),
     )
 
 

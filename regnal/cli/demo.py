@@ -38,20 +38,20 @@ def demo_command(sync: bool, keep: bool, ttl: int) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     directory = Path(tempfile.mkdtemp(prefix="regnal-demo-"))
     cluster = None
-    kept = failed = False
+    kept, failed = False, True
     try:
         cluster = _cluster(directory, sync=sync, ttl=ttl)
         demonstration = Demonstration(cluster, synchronous=sync, tell=click.echo)
         report = demonstration.run()
         click.echo(summary(report, synchronous=sync))
-        kept = keep
+        kept, failed = keep, False
         if _is_bad(report, sync=sync):
             raise NothingToRun("acknowledged rows are missing in synchronous mode")
     except NothingToRun as error:
         click.echo(f"regnal demo: {error}", err=True)
-        failed = True
         sys.exit(1)
     except KeyboardInterrupt:
+        failed = False
         click.echo("\nInterrupted; everything that was started is ended.", err=True)
         sys.exit(130)
     finally:
