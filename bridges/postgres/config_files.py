@@ -8,7 +8,7 @@ that was there before; so plain pg_ctl starts the server with the same settings
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from regnal.bridges.postgres.binary_version import exact_version
@@ -34,6 +34,7 @@ from regnal.bridges.postgres.guc.description import describe_parameters
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.parameters import (
     EffectiveParameters,
+    checked_settings,
     effective_parameters,
     log_changes,
 )
@@ -94,15 +95,22 @@ def write_configuration(
         raise OperationError(
             because("VERSION_UNKNOWN", directory=str(options.data_dir))
         )
-    parameters = effective_parameters(
-        options,
+    version, descriptions = (
         exact_version(options, server_version),
         describe_parameters(options),
+    )
+    parameters = effective_parameters(
+        options,
+        version,
+        descriptions,
         synchronous_standby_names=_synchronous_standbys(
             options, role, synchronous_standby_names
         ),
     )
-    for complaint in parameters.complaints:
+    recovery = recovery_for(options, role, upstream, server_version)
+    settings, complaints = checked_settings(recovery.settings, version, descriptions)
+    recovery = replace(recovery, settings=settings)
+    for complaint in (*parameters.complaints, *complaints):
         logger.warning("PostgreSQL %s.", complaint)
     if upstream is not None:
         write_passfile(options, upstream)
@@ -110,11 +118,7 @@ def write_configuration(
         options,
         Configuration(
             parameters=parameters,
-            recovery=with_known_conninfo(
-                options,
-                recovery_for(options, role, upstream, server_version),
-                server_version,
-            ),
+            recovery=with_known_conninfo(options, recovery, server_version),
             pg_hba=options.pg_hba,
             pg_ident=options.pg_ident,
         ),

@@ -86,6 +86,22 @@ def effective_parameters(
     )
 
 
+def checked_settings(
+    given: Mapping[str, str], server_version: int, descriptions: Descriptions
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Recovery settings as they can be written, and what is to be complained of.
+
+    Up to 11 they were no parameters, and nobody but the server can judge them.
+    """
+    if server_version < 120000:
+        return dict(given), ()
+    values: dict[str, str] = {}
+    complaints: list[str] = []
+    for name, value in given.items():
+        _add_checked(values, name, value, server_version, descriptions, complaints)
+    return values, tuple(complaints)
+
+
 def check_parameter(
     name: str, value: object, server_version: int, descriptions: Descriptions
 ) -> tuple[str, Checked]:

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
+from regnal.bridges.postgres.conninfo import socket_directories
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.pid_file import (
@@ -197,11 +198,11 @@ def make_directories(options: PostgresOptions) -> None:
 
     Raises OperationError.
     """
-    sockets = str(options.parameters.get("unix_socket_directories") or "").split(",")
-    statistics = str(options.parameters.get("stats_temp_directory") or "")
-    for name in (*sockets, statistics):
-        path = Path(name.strip())
-        if not name.strip() or name.strip().startswith("@"):
+    parameters = {name.lower(): value for name, value in options.parameters.items()}
+    statistics = str(parameters.get("stats_temp_directory") or "").strip()
+    for name in (*(socket_directories(options) or ()), statistics):
+        path = Path(name)
+        if not name or name.startswith("@"):
             continue  # nothing asked for, or a socket outside the file system
         if not path.is_absolute():
             path = options.data_dir / path

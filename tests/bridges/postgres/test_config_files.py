@@ -15,6 +15,7 @@ from regnal.bridges.postgres.config_files import write_configuration
 from regnal.bridges.postgres.config_paths import file_mode, restore_missing_files
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.options import PostgresOptions
+from regnal.bridges.postgres.postmaster import make_directories
 from regnal.messages.postgres import (
     PostgresReloaded,
     PostgresStarted,
@@ -435,3 +436,22 @@ def test_a_standby_starts_although_its_primary_has_more_connections(
     standby.observe_until(streams, "streamed")
     assert sql(standby.options, "SHOW max_connections") == [("130",)]
     assert standby.observe().pending_restart
+
+
+def test_directories_that_the_server_expects_are_made(tmp_path: Path) -> None:
+    """PG-16: however the parameter is written; a failure ends the start."""
+    parameters = {
+        "Unix_Socket_Directories": f'{tmp_path}/one, "{tmp_path}/two words", @abstract',
+        "stats_temp_directory": "pg_stat_tmp",
+    }
+    options = options_for(tmp_path, parameters=parameters)
+    make_directories(options)
+    for name in ("one", "two words", "pg1/pg_stat_tmp"):
+        assert (tmp_path / name).is_dir(), name
+
+    (tmp_path / "file").touch()
+    wrong = options_for(
+        tmp_path, parameters={"unix_socket_directories": f"{tmp_path}/file/below"}
+    )
+    with pytest.raises(OperationError, match="file"):
+        make_directories(wrong)

@@ -16,6 +16,7 @@ from regnal.bridges.postgres.guc.description import (
 from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.parameters import (
     EffectiveParameters,
+    checked_settings,
     effective_parameters,
     log_changes,
 )
@@ -269,6 +270,23 @@ def test_a_standby_starts_with_what_its_primary_had(
     assert raised["max_prepared_transactions"] == "0"
     assert raised["max_locks_per_transaction"] == "64"
     assert "max_connections = 200" in caplog.text
+
+
+def test_recovery_settings_are_checked_where_they_are_parameters() -> None:
+    """CFG-23, REPL-22."""
+    given_settings = {
+        "recovery_target": "",
+        "recovery_min_apply_delay": "5 minutes",
+        "restore_command": "cp %p",
+        "standby_mode": "on",
+    }
+    values, complaints = checked_settings(given_settings, 150000, NO_DESCRIPTIONS)
+    assert values == {"recovery_target": "", "restore_command": "cp %p"}
+    assert len(complaints) == 2
+    assert checked_settings(given_settings, 110000, NO_DESCRIPTIONS) == (
+        given_settings,
+        (),
+    )
 
 
 def test_each_change_is_told(caplog: pytest.LogCaptureFixture) -> None:
