@@ -106,7 +106,7 @@ def take_up_our_lease(view: Election, now: Instant) -> Conclusion | None:
         return None
     if view.has_lease or view.asking or view.lease_refused or view.shutdown:
         return None
-    if view.handed_to is not None:
+    if view.handed_to is not None or now < view.stand_back_until:
         return None
     return Conclusion(
         replace(view, asking="acquire"),

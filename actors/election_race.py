@@ -15,7 +15,7 @@ from regnal.actors.candidates import (
 )
 from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_rule import Conclusion
-from regnal.actors.election_shutdown import probe_all
+from regnal.actors.election_shutdown import clear_failover, probe_all
 from regnal.actors.election_state import PROMOTION_RESERVE, Election
 from regnal.messages.base import Instant
 from regnal.messages.lease import ReleaseLeader
@@ -55,7 +55,7 @@ def probe_the_members_on_suspicion(view: Election, now: Instant) -> Conclusion |
 
 def wait_for_the_answers(view: Election, now: Instant) -> Conclusion | None:
     """The race is decided on fresh answers only."""
-    if not _may_race(view) or not view.probing or view.peers_are_fresh(now):
+    if not _may_race(view, now) or not view.probing or view.peers_are_fresh(now):
         return None
     return Conclusion(view)
 
@@ -63,7 +63,7 @@ def wait_for_the_answers(view: Election, now: Instant) -> Conclusion | None:
 def stand_back_for_a_running_primary(view: Election, now: Instant) -> Conclusion | None:
     """P-ELEC-06: the old leader still runs as primary; it must retake the key or
     stop before anybody promotes."""
-    if not _may_race(view) or not view.peers_are_fresh(now):
+    if not _may_race(view, now) or not view.peers_are_fresh(now):
         return None
     primary = running_primary(view.peers, view.member)
     if primary is None:
@@ -76,7 +76,7 @@ def stand_back_for_a_running_primary(view: Election, now: Instant) -> Conclusion
 
 def acquire_as_the_best_candidate(view: Election, now: Instant) -> Conclusion | None:
     """The key is gone, and by our view nobody is better placed."""
-    if not _may_race(view) or not view.peers_are_fresh(now):
+    if not _may_race(view, now) or not view.peers_are_fresh(now):
         return None
     candidates = race(view)
     if candidates[0].member != view.member or not candidates[0].may_lead:
@@ -96,7 +96,7 @@ def acquire_as_the_next_candidate(view: Election, now: Instant) -> Conclusion | 
     Only one that is level may do so: who is behind stays behind, since the better
     one answered and its rows would be lost.
     """
-    if not _may_race(view) or view.race_after is None or now < view.race_after:
+    if not _may_race(view, now) or view.race_after is None or now < view.race_after:
         return None
     if not view.peers_are_fresh(now):
         return None
@@ -117,7 +117,7 @@ def acquire_as_the_next_candidate(view: Election, now: Instant) -> Conclusion | 
 
 def leave_the_race_to_a_better_one(view: Election, now: Instant) -> Conclusion | None:
     """Somebody else is better placed, or we must not lead."""
-    if not _may_race(view) or not view.peers_are_fresh(now):
+    if not _may_race(view, now) or not view.peers_are_fresh(now):
         return None
     if view.race_after is not None and now < view.race_after:
         return Conclusion(view)
@@ -196,26 +196,35 @@ def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
 
 
 def release_after_a_failed_promotion(view: Election, now: Instant) -> Conclusion | None:
-    """We hold the lease and cannot use it (CB-08, ELEC-14)."""
+    """We hold the lease and cannot use it (CB-08, ELEC-14).
+
+    Then it is somebody else's turn: we stand back for a while, and a request that
+    named us as the candidate has failed; left there it would keep the others out.
+    """
     if not view.has_lease or view.failed_intent != "become_primary" or view.asking:
         return None
     if view.settings is None or view.phase == "primary":
         return None
+    request = view.cluster.failover if view.cluster else None
+    names_us = request is not None and request.candidate == view.member
     return Conclusion(
         replace(
             view,
             asking="release",
             failed_intent=None,
             retry_at=now + view.settings.loop_wait,
+            stand_back_until=now + view.settings.loop_wait,
+            clearing_failover=view.clearing_failover or names_us,
         ),
         said=(
+            *((clear_failover(view, now),) if names_us else ()),
             ReleaseLeader(
                 member=view.member,
                 last_lsn=None,
                 deadline=now + view.settings.retry_timeout,
             ),
         ),
-        facts={"reason": view.failure},
+        facts={"reason": view.failure, "request": request if names_us else None},
     )
 
 
@@ -274,12 +283,14 @@ def _has_the_votes(view: Election) -> bool:
     return votes >= needed
 
 
-def _may_race(view: Election) -> bool:
+def _may_race(view: Election, now: Instant) -> bool:
     """The key is gone, and our PostgreSQL is a standby that could be promoted."""
     settings, cluster = view.settings, view.cluster
     if settings is None or cluster is None or not view.is_informed:
         return False
     if view.leader is not None or view.asking or view.has_lease or view.paused:
+        return False
+    if now < view.stand_back_until:
         return False
     if not cluster.is_initialized or view.shutdown or view.store_lost_at is not None:
         return False

@@ -107,6 +107,9 @@ class Election:
     retry_at: Instant = 0.0
     """What failed is not tried again before."""
 
+    stand_back_until: Instant = 0.0
+    """Our promotion failed: until then we leave the lease to others."""
+
     lease_until: Instant | None = None
     """None: the lease is not ours."""
 

@@ -100,6 +100,7 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
     moments: list[Instant | None] = [
         view.race_after,
         view.retry_at,
+        view.stand_back_until,
         view.poll_at,
         view.schedule_at,
     ]
