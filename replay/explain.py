@@ -133,7 +133,9 @@ def explain(directories: Sequence[Path]) -> Story | None:
 
 
 def _tell(window: _Window, promotion: Entry, troubles: list[str]) -> Story:
-    entries = _of_this_change(list(window.entries), promotion)
+    # A journal keeps back what is routine, so its order is not quite that of time.
+    entries = sorted(window.entries, key=lambda entry: entry.hlc)
+    entries = _of_this_change(entries, promotion)
     leader = promotion.member
     former = _former_leader(entries, promotion)
     cause = _cause(entries, promotion, former)
@@ -181,19 +183,12 @@ BEFORE_TROUBLE: Seconds = 1.0
 
 def _of_this_change(entries: list[Entry], promotion: Entry) -> list[Entry]:
     """Without what belongs to an earlier change, and without the quiet before."""
-    start = 0
-    for index, entry in enumerate(entries):
-        if entry.type == "postgres_promoted" and entry.hlc < promotion.hlc:
-            start = index + 1
+    before = [entry for entry in entries if entry.hlc < promotion.hlc]
+    earlier = [e.seconds for e in before if e.type == "postgres_promoted"]
     # The standbys of an earlier change settle for a moment; that is not our trouble.
-    settled = entries[start].seconds + BEFORE_TROUBLE if start else 0.0
-    begin = promotion.seconds - BEFORE_TROUBLE
-    for entry in entries[start:]:
-        if entry.hlc >= promotion.hlc:
-            break
-        if entry.type in TROUBLE and entry.seconds >= settled:
-            begin = min(begin, entry.seconds - BEFORE_TROUBLE)
-            break
+    settled = max(earlier) + BEFORE_TROUBLE if earlier else 0.0
+    troubles = [e.seconds for e in before if e.type in TROUBLE and e.seconds >= settled]
+    begin = min([*troubles, promotion.seconds]) - BEFORE_TROUBLE
     return [entry for entry in entries if entry.seconds >= begin]
 
 
