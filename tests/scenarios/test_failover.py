@@ -4,14 +4,18 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
+import yaml
 
 from regnal.demo.cluster import Member
 from tests.scenarios.conftest import STORES
 from tests.servers.members import (
+    PATIENCE,
     TTL,
     Stage,
     backends,
@@ -19,6 +23,7 @@ from tests.servers.members import (
     last_record,
     postmaster_pid,
 )
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.server
 
@@ -157,6 +162,29 @@ def test_a_replica_whose_data_directory_was_removed_is_rebuilt(cluster: Stage) -
     assert not psutil.pid_exists(pid)
 
 
+def test_a_second_daemon_of_the_same_name_is_refused(
+    cluster: Stage, store_name: str
+) -> None:
+    """P-ELEC-14"""
+    if store_name == "raft":
+        pytest.skip("a twin has an address of its own, which the others do not know")
+    member = cluster.replicas()[0]
+    document = yaml.safe_load(member.configuration.read_text())
+    elsewhere = member.directory / "twin"
+    document["postgresql"]["data_dir"] = str(elsewhere / "data")
+    document["journal"]["dir"] = str(elsewhere / "journal")
+    for section in ("postgresql", "restapi"):
+        address = f"127.0.0.1:{free_port()}"
+        document[section] |= {"listen": address, "connect_address": address}
+    twin = member.directory / "twin.yml"
+    twin.write_text(yaml.safe_dump(document))
+    second = run_as_owner(member, "run", str(twin))
+    assert second.returncode == 1
+    assert f"'{member.name}'" in second.stderr
+    assert not (elsewhere / "data").exists()
+    cluster.wait_until_complete()
+
+
 def identity(cluster: Stage, member: Member) -> int:
     found = cluster.sql(member, "SELECT system_identifier FROM pg_control_system()")
     identifier: int = found[0][0]
@@ -170,3 +198,19 @@ def has_table(cluster: Stage, member: Member) -> bool:
 
 def is_well(cluster: Stage, member: Member) -> bool:
     return cluster.cluster.status(member, "health") == 200
+
+
+def run_as_owner(member: Member, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`regnal` as the user of the member's files."""
+    owner = member.directory.stat()
+    return subprocess.run(
+        [sys.executable, "-m", "regnal", *arguments],
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        cwd=member.directory,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )

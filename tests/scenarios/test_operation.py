@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import yaml
 
 from regnal.demo.cluster import Amend, Document, Member
 from tests.servers.members import (
-    PATIENCE,
     TTL,
     Stage,
     heard,
@@ -94,23 +92,6 @@ def test_a_reload_takes_up_the_file(cluster: Stage) -> None:
     cluster.cluster.configure(member, document)
 
 
-def test_a_second_daemon_of_the_same_name_is_refused(cluster: Stage) -> None:
-    """P-ELEC-14"""
-    member = cluster.replicas()[0]
-    document = yaml.safe_load(member.configuration.read_text())
-    elsewhere = member.directory / "twin"
-    document["postgresql"]["data_dir"] = str(elsewhere / "data")
-    document["journal"]["dir"] = str(elsewhere / "journal")
-    twin = member.directory / "twin.yml"
-    twin.write_text(yaml.safe_dump(document))
-    second = run_as_owner(member, "run", str(twin))
-    assert second.returncode == 1
-    assert member.name in second.stderr
-    assert len(second.stderr.strip().splitlines()) == 1, second.stderr
-    assert not (elsewhere / "data").exists()
-    cluster.wait_until_complete()
-
-
 def test_a_leader_that_is_stopped_hands_over(cluster: Stage) -> None:
     """SIGTERM: PostgreSQL is stopped, and the lease given on with its last record."""
     leader, before = cluster.leader(), time.monotonic()
@@ -176,19 +157,3 @@ def stop_postgres(member: Member) -> None:
 
 def tags(cluster: Stage, member: Member) -> object:
     return cluster.cluster.get(member, "patroni").get("tags")
-
-
-def run_as_owner(member: Member, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`regnal` as the user of the member's files."""
-    owner = member.directory.stat()
-    return subprocess.run(
-        [sys.executable, "-m", "regnal", *arguments],
-        user=owner.st_uid,
-        group=owner.st_gid,
-        extra_groups=[],
-        cwd=member.directory,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )

@@ -100,6 +100,10 @@ class Stage:
     store: StoreSwitch
     writer: Writer
     outages: dict[str, float] = field(default_factory=dict)
+    """Longest time without an acknowledged commit, by what caused it."""
+
+    is_evidence: bool = False
+    """Something failed: logs and journals stay when the cluster has ended."""
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -233,12 +237,10 @@ def stage(
     amend: Amend = as_it_is,
     *,
     synchronous: bool = False,
-    keep: Callable[[], bool] = lambda: False,
 ) -> Iterator[Stage]:
     """A cluster of three that has just been bootstrapped, with a client that writes.
 
-    All that was started is ended with the block.  `keep`: whether logs and journals
-    shall stay then, as the evidence of a failure.
+    All that was started is ended with the block, and removed but for evidence.
     """
     directory = Path(tempfile.mkdtemp(prefix="regnal-scenario-", dir="/tmp"))
     directory.chmod(0o755)
@@ -261,7 +263,7 @@ def stage(
     )
     playing = Stage(cluster, store, Writer(cluster.connection_string()))
     with contextlib.ExitStack() as endings:
-        endings.callback(_remove, directory, keep)
+        endings.callback(_remove, playing, directory)
         endings.callback(cluster.stop)
         endings.callback(playing.let_everything_go_on)
         for member in cluster.members:
@@ -272,6 +274,6 @@ def stage(
         yield playing
 
 
-def _remove(directory: Path, keep: Callable[[], bool]) -> None:
-    if not keep():
+def _remove(playing: Stage, directory: Path) -> None:
+    if not playing.is_evidence:
         shutil.rmtree(directory, ignore_errors=True)
