@@ -4,7 +4,6 @@ Everything in the story is in a journal; where a journal ends or is missing, the
 story says so instead of guessing.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,36 +99,33 @@ class Story:
 
 @dataclass
 class _Window:
-    """The entries around the last promotion."""
+    """The entries around a promotion."""
 
-    entries: deque[Entry] = field(default_factory=deque)
-    promotion: Entry | None = None
+    promotion: Entry
+    entries: list[Entry] = field(default_factory=list)
     last_heard_of: dict[MemberName, float] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
+        since = entry.seconds - self.promotion.seconds
         self.last_heard_of[entry.member] = entry.seconds
-        if self.promotion is not None:
-            if entry.type == "postgres_promoted":
-                self.promotion = entry
-            elif entry.seconds > self.promotion.seconds + LOOK_ON:
-                return
-        elif entry.type == "postgres_promoted":
-            self.promotion = entry
-        self.entries.append(entry)
-        begin = (self.promotion or entry).seconds - LOOK_BACK
-        while self.entries and self.entries[0].seconds < begin:
-            self.entries.popleft()
+        if -LOOK_BACK <= since <= LOOK_ON:
+            self.entries.append(entry)
 
 
 def explain(directories: Sequence[Path]) -> Story | None:
     """The last change of leader in these journals; None: there is none."""
+    # Read twice, so that what is kept does not grow with the journals.
+    promotion = None
+    for entry in merged(directories, []):
+        if entry.type == "postgres_promoted":
+            promotion = entry
+    if promotion is None:
+        return None
     troubles: list[str] = []
-    window = _Window()
+    window = _Window(promotion)
     for entry in merged(directories, troubles):
         window.take(entry)
-    if window.promotion is None:
-        return None
-    return _tell(window, window.promotion, troubles)
+    return _tell(window, promotion, troubles)
 
 
 def _tell(window: _Window, promotion: Entry, troubles: list[str]) -> Story:
