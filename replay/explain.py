@@ -130,20 +130,20 @@ def explain(directories: Sequence[Path]) -> Story | None:
 
 def _tell(window: _Window, promotion: Entry, troubles: list[str]) -> Story:
     # A journal keeps back what is routine, so its order is not quite that of time.
-    entries = sorted(window.entries, key=lambda entry: entry.hlc)
-    entries = _of_this_change(entries, promotion)
+    around = sorted(window.entries, key=lambda entry: entry.hlc)
+    entries = _of_this_change(around, promotion)
     leader = promotion.member
-    former = _former_leader(entries, promotion)
-    cause = _cause(entries, promotion, former)
+    former = _former_leader(around, promotion)
+    cause = _cause(around, entries, promotion, former)
     chain = _chain(entries, promotion)
     moments = tuple(_moments(entries))
-    phases = _phases(entries, promotion, former, window)
-    outage = sum(phase.seconds for phase in phases)
+    phases = _phases(around, entries, promotion, former)
+    outage = sum(phase.seconds for phase in phases[-2:])
     timeline = int(promotion.data.get("timeline", 0))
     verdict = (
         f"{leader} took over from {former or 'nobody'} on timeline {timeline}: "
-        f"{CAUSES[cause].format(former=former)}; {outage:.2f} s from the last sign of "
-        "the former leader to the promotion"
+        f"{CAUSES[cause].format(former=former)}; {outage:.2f} s from the first notice to "
+        "the promotion"
     )
     missing = list(troubles)
     if former is not None and former not in window.last_heard_of:
@@ -213,20 +213,24 @@ def _former_leader(entries: list[Entry], promotion: Entry) -> MemberName | None:
     return holder
 
 
-def _cause(entries: list[Entry], promotion: Entry, former: MemberName | None) -> str:
-    """What the former leader's own journal says, the last word first."""
+def _cause(
+    around: list[Entry],
+    entries: list[Entry],
+    promotion: Entry,
+    former: MemberName | None,
+) -> str:
+    """What the former leader's own journal says; `entries` are those of the change."""
     if former is None:
         return "unknown"
-    own = [e for e in entries if e.member == former and e.hlc < promotion.hlc]
-    if not own:
+    if not any(e.member == former and e.hlc < promotion.hlc for e in around):
         return "unknown"
+    own = [e for e in entries if e.member == former and e.hlc < promotion.hlc]
     rules = {
         e.rule for e in own if e.kind == "step" and e.fields["actor"] == "election"
     }
-    types = {e.type for e in own}
     if "begin_the_switchover" in rules:
         return "switchover"
-    if "shutdown_requested" in types:
+    if any(e.type == "shutdown_requested" for e in own):
         return "leader_shut_down"
     if any(rule and rule.startswith("step_down") for rule in rules):
         return "lease_lost"
@@ -236,26 +240,30 @@ def _cause(entries: list[Entry], promotion: Entry, former: MemberName | None) ->
 
 
 def _phases(
+    around: list[Entry],
     entries: list[Entry],
     promotion: Entry,
     former: MemberName | None,
-    window: _Window,
 ) -> tuple[Phase, ...]:
-    """Last sign of the former leader, first suspicion, key gone, lease, promotion."""
+    """Stretches from the first notice to the promotion.
+
+    A leader that fell silent wrote its last record some time before anybody could
+    notice; the first stretch begins there, and may hold up to a heartbeat of quiet.
+    """
     before = [entry for entry in entries if entry.hlc <= promotion.hlc]
     marks: list[tuple[str, float]] = []
-    sign = _last([e for e in before if e.member == former], lambda e: True)
+    signs = [e for e in around if e.member == former and e.hlc < promotion.hlc]
+    noticed = _first(before, lambda e: e.type in TROUBLE)
     acquired = _last(
         before, lambda e: e.type == "leader_acquired" and e.member == promotion.member
     )
-    if sign is not None and acquired is not None:
-        began = min(sign.seconds, acquired.seconds)
-        marks.append(("until somebody noticed", began))
-        noticed = _first(
-            before,
-            lambda e: e.type == "replication_ended" and e.seconds >= began - 1,
-        )
-        if noticed is not None and began <= noticed.seconds <= acquired.seconds:
+    if noticed is not None:
+        earlier = [e for e in signs if e.hlc < noticed.hlc]
+        if earlier and signs[-1].hlc < noticed.hlc:
+            marks.append(
+                ("from its last record until somebody noticed", earlier[-1].seconds)
+            )
+        if acquired is not None and noticed.hlc < acquired.hlc:
             marks.append(("until the lease was free and taken", noticed.seconds))
     if acquired is not None:
         marks.append(("until PostgreSQL took writes", acquired.seconds))
