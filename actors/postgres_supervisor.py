@@ -309,6 +309,8 @@ def settle(before: Supervisor, known: Supervisor, message: Message) -> Step[Supe
     """PostgreSQL was seen: where nothing is under way, that is where we are."""
     if known.outstanding is not None or known.cancelled:
         return Step(known)
+    if known.waits_for_upstream and known.has_lost_its_data:
+        return give_the_lost_data_up(before, known)
     if known.phase not in ("unknown", "absent", "stopped", "primary", "standby"):
         return Step(known)
     if not known.running:
@@ -332,6 +334,22 @@ def settle(before: Supervisor, known: Supervisor, message: Message) -> Step[Supe
         settled,
         said=(changed(before, settled),),
         rule="postmaster_exited" if crashed else "see_where_postgres_is",
+    )
+
+
+def give_the_lost_data_up(before: Supervisor, known: Supervisor) -> Step[Supervisor]:
+    """There is nothing left to compare with the upstream (BOOT-33)."""
+    assert known.intent is not None
+    gone = replace(known, intent=None, retry_at=None, phase="absent")
+    failed = IntentFailed(
+        intent=known.intent.kind,
+        reason=because("DATA_DIRECTORY_GONE"),
+        request=getattr(known.intent, "request", None),
+    )
+    return Step(
+        gone,
+        said=(changed(before, gone), failed),
+        rule="give_the_lost_data_up",
     )
 
 

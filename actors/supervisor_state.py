@@ -96,6 +96,11 @@ class Supervisor:
         )
 
     @property
+    def has_lost_its_data(self) -> bool:
+        """Whether somebody removed the data directory, and nothing runs any more."""
+        return not self.running and self.data in ("missing", "empty")
+
+    @property
     def may_rewind(self) -> bool:
         """pg_rewind is switched on, possible here and has not failed yet."""
         return (

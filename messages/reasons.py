@@ -79,6 +79,7 @@ SENTENCES = {
     "CONNECTION_FAILED": "cannot connect to PostgreSQL: {error}",
     "DATA_DIRECTORY_INVALID": "{directory} is not empty and not a usable data "
     "directory; reinitialise this member",
+    "DATA_DIRECTORY_GONE": "the data directory is not there any more",
     "DATA_DIRECTORY_IN_USE": "PostgreSQL with pid {pid} runs in {directory}",
     "VERSION_UNKNOWN": "the version of PostgreSQL in {directory} is not known",
     "OPTION_INVALID": "{option} {error}",

@@ -595,6 +595,19 @@ def test_an_upstream_that_is_not_ready_is_asked_again() -> None:
     assert isinstance(only_order(told), StartPostgres)
 
 
+def test_data_that_are_gone_are_compared_no_more() -> None:
+    """BOOT-33."""
+    told = machine({**STOPPED_STANDBY, "verdict": "unknown"})
+    told.hear(COMPARE)
+    told.answer("well")
+    told.exists = False
+    told.observe()
+    assert told.told.of(PhaseChanged)[0].phase == "absent"
+    assert told.told.of(IntentFailed)[0].reason.code == "DATA_DIRECTORY_GONE"
+    told.wake()
+    assert told.queue == []
+
+
 def test_the_timer_of_an_older_comparison_asks_nothing_twice() -> None:
     told = machine({**STOPPED_STANDBY, "verdict": "unknown"})
     told.hear(COMPARE)
