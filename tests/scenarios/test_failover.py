@@ -150,9 +150,21 @@ def test_a_replica_is_rebuilt_when_asked(cluster: Stage) -> None:
     assert not (replica.data / "left-over").exists()
 
 
+def test_a_replica_that_comes_back_without_data_is_rebuilt(cluster: Stage) -> None:
+    """REPL-06: as after its disk was replaced."""
+    replica = cluster.replicas()[0]
+    begin = last_record(replica)
+    cluster.cluster.kill(replica)
+    shutil.rmtree(replica.data)
+    cluster.cluster.start(replica)
+    cluster.wait_until_complete()
+    assert heard(replica, "postgres_cloned", begin)
+
+
+@pytest.mark.slow
 def test_a_replica_whose_data_directory_was_removed_is_rebuilt(cluster: Stage) -> None:
-    """BOOT-33"""
-    replica, pid = cluster.replicas()[0], 0
+    """BOOT-33.  Slow: PostgreSQL itself looks once a minute whether its own is there."""
+    replica = cluster.replicas()[0]
     pid, begin = postmaster_pid(replica), last_record(replica)
     with contextlib.suppress(OSError):  # PostgreSQL still writes into it
         shutil.rmtree(replica.data)
