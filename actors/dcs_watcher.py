@@ -31,8 +31,10 @@ from regnal.messages.cluster import (
 )
 from regnal.messages.daemon import ShutdownCompleted
 from regnal.messages.envelope import Envelope
+from regnal.messages.lease import LeaderAcquired, LeaderRenewed
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.postgres import PostgresObserved, PostgresPromoted
+from regnal.messages.probes import FailsafeAnswered
 from regnal.messages.timers import TimerFired
 
 RULES = (*TELLING, *KEEPING)
@@ -89,6 +91,10 @@ def learn(watcher: DcsWatcher, envelope: Envelope[Message]) -> DcsWatcher:
             return _answered(heard, key, written=True)
         case KeyRefused(key=key) | KeyUnconfirmed(key=key):
             return _answered(heard, key, written=False)
+        case FailsafeAnswered(votes=votes) if all(vote.accepted for vote in votes):
+            return replace(heard, leads_by_promise=True)
+        case LeaderAcquired() | LeaderRenewed():
+            return replace(heard, leads_by_promise=False)
         case ShutdownCompleted():
             return replace(heard, ended=True)
         case _:
@@ -150,6 +156,7 @@ DCS_WATCHER = Decider(
         KeyRefused,
         KeyUnconfirmed,
         TimerFired,
+        FailsafeAnswered,
         ShutdownCompleted,
     ),
     state=DcsWatcher,

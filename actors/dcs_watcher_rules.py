@@ -36,6 +36,14 @@ from regnal.messages.store import (
 Said: TypeAlias = Remark[DcsWatcher] | None
 
 
+def _leads(watcher: DcsWatcher) -> bool:
+    """Whether the lease is ours, and nobody else's name is in the key: who was frozen
+    for long believes in a lease that another has."""
+    view = watcher.cluster
+    holder = view.leader_name if view is not None else None
+    return watcher.own.has_lease and holder in (None, watcher.own.member)
+
+
 def tell_that_the_store_is_lost(watcher: DcsWatcher, now: Instant) -> Said:
     if watcher.store_lost_at is None or watcher.lost_told or watcher.store_answers:
         return None
@@ -95,7 +103,7 @@ def _of_leader(told: Told, leader: str | None) -> tuple[Message, ...]:
 def write_the_history(watcher: DcsWatcher, now: Instant) -> Said:
     """After a promotion, and again if the key vanished (ELEC-21, ELEC-23)."""
     settings, view = watcher.own.settings, watcher.cluster
-    if settings is None or not watcher.own.has_lease or not watcher.may_ask("history"):
+    if settings is None or not _leads(watcher) or not watcher.may_ask("history"):
         return None
     lines = watcher.history
     if view is not None and _began_anew(watcher):
@@ -171,7 +179,7 @@ def create_the_initialize_key_again(watcher: DcsWatcher, now: Instant) -> Said:
     )
     if settings is None or view is None or status is None:
         return None
-    if view.initialize is not None or not watcher.own.has_lease:
+    if view.initialize is not None or not _leads(watcher):
         return None
     if view.leader_name != watcher.own.member:
         # Everything was wiped: election begins with the lock.
@@ -193,11 +201,14 @@ def create_the_initialize_key_again(watcher: DcsWatcher, now: Instant) -> Said:
 
 
 def list_the_members_for_failsafe(watcher: DcsWatcher, now: Instant) -> Said:
-    """P-FSAFE-02: whom a primary must ask when the store is gone."""
+    """P-FSAFE-02: whom a primary must ask when the store is gone, and who may race
+    then: nobody joins them who has not promised what the others have."""
     settings, view = watcher.own.settings, watcher.cluster
     if settings is None or view is None or not settings.failsafe_mode:
         return None
-    if not watcher.own.has_lease or not watcher.may_ask("failsafe"):
+    if watcher.leads_by_promise:
+        return None
+    if not _leads(watcher) or not watcher.may_ask("failsafe"):
         return None
     wanted = _failsafe_members(watcher, settings)
     if wanted == watcher.failsafe:

@@ -69,6 +69,9 @@ class DcsWatcher:
 
     failsafe: tuple[FailsafeMember, ...] | None = None
     failsafe_asked: tuple[FailsafeMember, ...] | None = None
+    leads_by_promise: bool = False
+    """Whether the lease was last prolonged by the members and not by the store."""
+
     asked: tuple[str, ...] = ()
     """Keys whose write the store has not answered."""
 

@@ -59,7 +59,11 @@ from regnal.messages.postgres import (
     ShutdownCheckpointed,
 )
 from regnal.messages.probes import FailsafeAnswered, PeersProbed
-from regnal.messages.requests import ReinitializeWanted, RestartWanted
+from regnal.messages.requests import (
+    FailsafePosted,
+    ReinitializeWanted,
+    RestartWanted,
+)
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
 
@@ -86,6 +90,7 @@ RULES: tuple[Rule, ...] = (
     election_pause.promote_the_candidate_in_pause,
     election_pause.release_the_lease_in_pause,
     # One thing at a time.
+    election_race.leave_the_lease_to_a_primary_without_a_store,
     election_race.claim_the_sync_key,
     election_race.wait_for_the_last_record,
     election_race.promote_with_the_lease,
@@ -191,6 +196,7 @@ ELECTION = Decider(
         IntentRefused,
         PeersProbed,
         FailsafeAnswered,
+        FailsafePosted,
         RestartWanted,
         ReinitializeWanted,
         ShutdownRequested,

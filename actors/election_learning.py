@@ -50,7 +50,11 @@ from regnal.messages.postgres import (
     ShutdownCheckpointed,
 )
 from regnal.messages.probes import FailsafeAnswered, PeersProbed
-from regnal.messages.requests import ReinitializeWanted, RestartWanted
+from regnal.messages.requests import (
+    FailsafePosted,
+    ReinitializeWanted,
+    RestartWanted,
+)
 from regnal.messages.settings import ConfigurationApplied, Settings
 from regnal.messages.timers import TimerFired
 
@@ -63,7 +67,7 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
     message, now = envelope.message, envelope.at
     match message:
         case ConfigurationApplied(settings=settings):
-            return _learn_settings(view, settings)
+            return _learn_settings(view, settings, now)
         case ClusterObserved(view=cluster):
             return _learn_cluster(view, cluster, envelope)
         case StoreUnreachable():
@@ -82,18 +86,31 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, watchdog_failed=False)
         case RestartWanted(request=request, timeout=timeout):
             return replace(view, restart=Restart(request, timeout))
+        case FailsafePosted():
+            return _learn_of_failsafe(view, message, now)
         case ReinitializeWanted(request=request, force=force, from_leader=from_leader):
             return replace(view, reinitialize=Reinitialize(request, force, from_leader))
         case _:
             return _learn_of_postgres(_learn_of_lease(view, message, now), message, now)
 
 
-def _learn_settings(view: Election, settings: Settings) -> Election:
+def _learn_settings(view: Election, settings: Settings, now: Instant) -> Election:
     # Another loop_wait takes effect at once, not after a beat of the old length.
     kept = view.settings is not None and view.settings.loop_wait == settings.loop_wait
-    return replace(
+    known = replace(
         view, settings=settings, heartbeat_at=view.heartbeat_at if kept else None
     )
+    if view.settings is not None or not settings.failsafe_mode:
+        return known
+    return replace(known, promised_until=now + settings.ttl, promise_is_known=False)
+
+
+def _learn_of_failsafe(view: Election, message: Message, now: Instant) -> Election:
+    """Our yes, which the `rest` actor says, holds for ttl; nobody asks a leader."""
+    settings = view.settings
+    if settings is None or not settings.failsafe_mode or view.lease_left(now) > 0:
+        return view
+    return replace(view, promised_until=now + settings.ttl, promise_is_known=True)
 
 
 def _learn_cluster(
@@ -191,6 +208,7 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 asking=None,
                 lease_refused=False,
                 renewal_due=False,
+                renewal_failed=False,
                 failsafe_active=False,
                 failsafe_asked=False,
                 suspicious_since=None,
@@ -200,6 +218,7 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 view,
                 lease_until=max(until, view.lease_until or until),
                 asking=None,
+                renewal_failed=False,
                 failsafe_active=False,
                 failsafe_asked=False,
             )
@@ -234,6 +253,7 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 view,
                 asking=None,
                 renewal_due=view.renewal_due or action == "renew",
+                renewal_failed=view.renewal_failed or action == "renew",
                 retry_at=now + 0.5 if action != "renew" else view.retry_at,
             )
         case FailsafeAnswered(votes=votes, asked_at=asked_at):

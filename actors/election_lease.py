@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election
-from regnal.messages.base import Instant
+from regnal.messages.base import Instant, MemberName
+from regnal.messages.cluster import ClusterView
 from regnal.messages.lease import AcquireLeader
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.probes import AskFailsafe, ProbeTarget
@@ -25,7 +26,8 @@ def step_down_when_another_leads(view: Election, now: Instant) -> Conclusion | N
     leader = view.leader
     if leader is None or leader == view.member:
         return None
-    if view.lease_is_safe(now) and not view.lease_refused:
+    renewed = view.lease_is_safe(now) and not view.failsafe_active
+    if renewed and not view.lease_refused:
         # An older view than our own renewal; the next one tells.
         return None
     return _demote(view, "immediate", because("LEASE_LOST", holder=leader))
@@ -51,15 +53,13 @@ def ask_the_members_before_stepping_down(
         return None
     if view.paused or not view.is_writable or view.lease_until is None:
         return None
-    if view.store_lost_at is None or view.failsafe_asked or view.lease_refused:
+    if view.failsafe_asked or view.lease_refused:
+        return None
+    if view.store_lost_at is None and not view.renewal_failed:
         return None
     if view.lease_left(now) > view.margin + 2 * FAILSAFE_TIMEOUT:
         return None
-    targets = tuple(
-        ProbeTarget(name=listed.name, api_url=listed.api_url)
-        for listed in cluster.failsafe or ()
-        if listed.name != view.member
-    )
+    targets = _whom_to_ask(cluster, view.member)
     document = json.dumps(
         {
             "name": view.member,
@@ -75,6 +75,18 @@ def ask_the_members_before_stepping_down(
             AskFailsafe(targets=targets, document=document, timeout=FAILSAFE_TIMEOUT),
         ),
         facts={"lease_left": view.lease_left(now)},
+    )
+
+
+def _whom_to_ask(cluster: ClusterView, me: MemberName) -> tuple[ProbeTarget, ...]:
+    """Everybody who may race: those in the key, and members that a write on its way
+    may add to it."""
+    urls = {member.name: member.api_url for member in cluster.members if member.api_url}
+    urls |= {listed.name: listed.api_url for listed in cluster.failsafe or ()}
+    return tuple(
+        ProbeTarget(name=name, api_url=urls[name])
+        for name in sorted(urls)
+        if name != me
     )
 
 

@@ -17,7 +17,7 @@ from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_shutdown import clear_failover, probe_all
 from regnal.actors.election_state import PROMOTION_RESERVE, Election
-from regnal.messages.base import Instant
+from regnal.messages.base import Instant, MemberName
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import BecomePrimary
 from regnal.messages.postgres import ObservePostgres
@@ -130,6 +130,33 @@ def leave_the_race_to_a_better_one(view: Election, now: Instant) -> Conclusion |
     )
 
 
+def leave_the_lease_to_a_primary_without_a_store(
+    view: Election, now: Instant
+) -> Conclusion | None:
+    """P-FSAFE-06: it goes on because we let it, though its lease has expired.  What we
+    asked for before we said yes is given back."""
+    if not view.has_promised(now) or view.settings is None or view.asking:
+        return None
+    if not view.is_standby or view.paused or view.shutdown:
+        return None
+    facts = {"promised_until": view.promised_until, "known": view.promise_is_known}
+    if not view.has_lease:
+        if view.leader is not None or not view.peers_are_fresh(now):
+            return None
+        return Conclusion(view, facts=facts)
+    return Conclusion(
+        replace(view, asking="release"),
+        said=(
+            ReleaseLeader(
+                member=view.member,
+                last_lsn=None,
+                deadline=now + view.settings.retry_timeout,
+            ),
+        ),
+        facts=facts,
+    )
+
+
 def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
     """SYNC-02: before we take writes nobody else may be promoted by `sync`."""
     cluster, settings = view.cluster, view.settings
@@ -229,16 +256,29 @@ def release_after_a_failed_promotion(view: Election, now: Instant) -> Conclusion
 
 
 def race(view: Election) -> tuple[Candidate, ...]:
-    """All members as they answered, and ourselves, the best first."""
+    """All members as they answered, and ourselves, the best first.
+
+    A candidate that was asked for keeps the others from leading only if it is there
+    and may lead itself.
+    """
     assert view.cluster is not None
     assert view.settings is not None
     request = view.cluster.failover
     asked_for = request.candidate if request else None
-    if asked_for is not None and asked_for != view.member:
-        # A candidate that does not answer must not keep everybody else from leading.
-        answered = any(p.name == asked_for and p.answered for p in view.peers)
-        asked_for = asked_for if answered else None
-    manual = request is not None and request.leader is None
+    # A failover may go to an asynchronous member, a switchover may not (P-SYNC-02).
+    any_sync = request is not None and request.leader is None
+    if asked_for is not None:
+        candidates = _judge_all(view, asked_for, any_sync)
+        if candidates[0].may_lead:
+            return candidates
+    return _judge_all(view, None, False)
+
+
+def _judge_all(
+    view: Election, asked_for: MemberName | None, any_sync: bool
+) -> tuple[Candidate, ...]:
+    assert view.cluster is not None
+    assert view.settings is not None
     own = myself(
         view.settings,
         view.position,
@@ -251,7 +291,7 @@ def race(view: Election) -> tuple[Candidate, ...]:
         view.cluster,
         view.settings,
         asked_for=asked_for,
-        any_sync=manual and asked_for is not None,
+        any_sync=any_sync,
     )
 
 

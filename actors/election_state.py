@@ -121,6 +121,14 @@ class Election:
 
     failsafe_active: bool = False
     failsafe_asked: bool = False
+    renewal_failed: bool = False
+    """Whether no answer came to the last renewal."""
+
+    promised_until: Instant | None = None
+    """Until when we leave the lease to a primary without a store (P-FSAFE-06)."""
+
+    promise_is_known: bool = True
+    """False after a start: whether we promised anything before, nobody remembers."""
 
     probing: bool = False
     peers: tuple[PeerStatus, ...] = ()
@@ -228,6 +236,21 @@ class Election:
     @property
     def has_lease(self) -> bool:
         return self.lease_until is not None
+
+    def has_promised(self, now: Instant) -> bool:
+        """Whether a primary may go on without a store because we let it.
+
+        After a start every member that the primary must ask has to say that it is not
+        that primary, or the longest time of a promise has to pass.
+        """
+        if self.promised_until is None or now >= self.promised_until:
+            return False
+        if self.promise_is_known or self.cluster is None:
+            return True
+        answered = {peer.name for peer in self.peers if peer.answered}
+        listed = self.cluster.failsafe or ()
+        others = (m.name for m in listed if m.name != self.member)
+        return not all(name in answered for name in others)
 
     @property
     def margin(self) -> float:

@@ -103,6 +103,7 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         view.stand_back_until,
         view.poll_at,
         view.schedule_at,
+        view.promised_until,
     ]
     if now - view.told_to_follow_at < STREAM_WITHIN:
         moments.append(view.looked_at + LOOK_EVERY)

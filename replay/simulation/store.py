@@ -7,6 +7,7 @@ from regnal.messages.base import LSN, Instant, JsonText, MemberName, Seconds
 from regnal.messages.cluster import (
     ClusterView,
     FailoverRequest,
+    FailsafeMember,
     HistoryLine,
     LeaderStatus,
     LeaderView,
@@ -49,6 +50,14 @@ class SimulatedStore:
         self.sync: SyncState | None = None
         self.history: tuple[HistoryLine, ...] | None = None
         self.status: LeaderStatus | None = None
+        self.failsafe: tuple[FailsafeMember, ...] | None = None
+
+    def wipe(self) -> None:
+        """Remove every key."""
+        self._members.clear()
+        self.lock = self.initialize = self.config = self.failover = None
+        self.sync = self.history = self.status = self.failsafe = None
+        self.changed()
 
     def watch(self, member: MemberName, watcher: Watcher) -> None:
         self._watchers[member] = watcher
@@ -73,7 +82,7 @@ class SimulatedStore:
             sync=self.sync,
             history=self.history,
             status=self.status,
-            failsafe=None,
+            failsafe=self.failsafe,
         )
 
     def touch(self, view: MemberView, ttl: Seconds) -> None:

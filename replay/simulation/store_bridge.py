@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from regnal.messages.base import Command, Message
+from regnal.messages.base import Command, Instant, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
@@ -33,7 +33,6 @@ from regnal.messages.lease import (
     RenewLeader,
     WithdrawHandOver,
 )
-from regnal.messages.probes import PeersProbed, PeerStatus, ProbePeers, ProbeTarget
 from regnal.messages.store import (
     CancelInitialize,
     ConfirmInitialize,
@@ -54,8 +53,8 @@ from regnal.replay.simulation.surroundings import Surroundings
 ONE_WAY = (0.0005, 0.004)
 """Seconds of a request to the store, and of its answer."""
 
-REFUSED_AFTER = 0.001
-"""Seconds until a probe of a dead daemon on a living host is refused."""
+LATE = 20.0
+"""Seconds by which a request may come late: its sender has long given up."""
 
 KEYS: dict[type[Command], KeyName] = {
     TouchMember: "member",
@@ -112,8 +111,6 @@ class SimulatedStoreBridge:
             self._ask(envelope, lambda: self._write(command))
         elif type(command) in LEASE_ACTIONS:
             self._ask(envelope, lambda: self._lease(command, envelope))
-        elif isinstance(command, ProbePeers):
-            self._probe(command, envelope)
         else:
             return False
         return True
@@ -144,20 +141,27 @@ class SimulatedStoreBridge:
 
     def _ask(self, envelope: Envelope[Command], act: Callable[[], Message]) -> None:
         """Request, act, answer; lost where the way is cut at that moment."""
-        deadline = getattr(envelope.message, "deadline", self._world.scheduler.now)
+        scheduler = self._world.scheduler
+        deadline = getattr(envelope.message, "deadline", scheduler.now)
+        trouble = scheduler.chance.random() < self._world.lossy
+        what = scheduler.chance.choice(("lost", "late", "unanswered"))
 
         def arrive() -> None:
             if not self._daemon.alive:
                 return
-            if not self._connected():
-                self._world.scheduler.at(deadline, give_up)
+            if not self._connected() or (trouble and what == "lost"):
+                scheduler.at(deadline, give_up)
+                return
+            if trouble and what == "late":
+                scheduler.at(deadline, give_up)
+                scheduler.after(scheduler.delay(0, LATE), act)
                 return
             outcome = act()
             self._soon(lambda: answer(outcome))
 
         def answer(outcome: Message) -> None:
-            if not self._connected():
-                self._world.scheduler.at(deadline, give_up)
+            if not self._connected() or trouble:
+                scheduler.at(deadline, give_up)
                 return
             self._member.say(self._daemon, "dcs", outcome, envelope)
 
@@ -180,9 +184,11 @@ class SimulatedStoreBridge:
         match command:
             case AcquireLeader(ttl=ttl):
                 if store.acquire(me, ttl):
+                    self._note_grant(envelope.at + ttl)
                     return LeaderAcquired(member=me, valid_until=envelope.at + ttl)
             case RenewLeader(ttl=ttl):
                 if store.renew(me, ttl):
+                    self._note_grant(envelope.at + ttl)
                     return LeaderRenewed(member=me, valid_until=envelope.at + ttl)
             case ReleaseLeader(last_lsn=lsn):
                 if store.release(me, lsn):
@@ -195,6 +201,10 @@ class SimulatedStoreBridge:
                     return LeaderReleased(member=me)
         holder = store.lock.name if store.lock else None
         return LeaseRefused(action=LEASE_ACTIONS[type(command)], holder=holder)
+
+    def _note_grant(self, until: Instant) -> None:
+        known = self._world.lease_until.get(self._member.name, until)
+        self._world.lease_until[self._member.name] = max(known, until)
 
     def _write(self, command: Command) -> Message:
         key = KEYS[type(command)]
@@ -251,45 +261,9 @@ class SimulatedStoreBridge:
                 store.history = lines
             case WriteStatus(status=status):
                 store.status = status
+            case WriteFailsafe(members=members):
+                store.failsafe = members
         return True
-
-    def _probe(self, command: ProbePeers, envelope: Envelope[Command]) -> None:
-        asked_at = self._world.scheduler.now
-
-        def answer() -> None:
-            outcome = PeersProbed(
-                peers=tuple(self._peer(target) for target in command.targets),
-                asked_at=asked_at,
-                request=command.request,
-            )
-            self._member.say(self._daemon, "prober", outcome, envelope)
-
-        reachable = all(
-            self._world.reaches(self._member.name, target.name)
-            for target in command.targets
-        )
-        self._world.scheduler.after(
-            REFUSED_AFTER if reachable else command.timeout, answer
-        )
-
-    def _peer(self, target: ProbeTarget) -> PeerStatus:
-        name = target.name
-        if not self._world.reaches(
-            self._member.name, name
-        ) or not self._world.daemon_answers(name):
-            return PeerStatus(name=name, answered=False, error="refused")
-        status = self._world.status_of(name)
-        tags = self._world.settings_of(name).tags
-        return PeerStatus(
-            name=name,
-            answered=True,
-            role="primary" if status.in_recovery is False else "replica",
-            state="running" if status.is_accepting else "stopped",
-            timeline=status.timeline,
-            position=status.position if status.is_accepting else None,
-            nofailover=not tags.may_lead,
-            failover_priority=tags.failover_priority,
-        )
 
 
 def member_view(name: str, document: str) -> MemberView:

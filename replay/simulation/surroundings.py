@@ -1,10 +1,12 @@
 """What the simulated bridges may ask of the world around them."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from regnal.messages.base import MemberName
+from regnal.messages.base import Instant, MemberName
 from regnal.messages.envelope import Envelope
 from regnal.messages.postgres import PostgresStatus
+from regnal.messages.requests import FailsafePosted, RequestAnswered
 from regnal.messages.settings import Settings
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.scheduler import Scheduler
@@ -15,6 +17,11 @@ class Surroundings(Protocol):
     scheduler: Scheduler
     store: SimulatedStore
     postgres: dict[MemberName, SimulatedPostgres]
+    lease_until: dict[MemberName, Instant]
+    """Until when each member may at most believe that it has the lease."""
+
+    lossy: float
+    """Share of the requests to the store that are lost, late or not answered."""
 
     def reaches(self, one: str, other: str) -> bool: ...
 
@@ -25,3 +32,12 @@ class Surroundings(Protocol):
     def settings_of(self, name: MemberName) -> Settings: ...
 
     def observe(self, name: MemberName, cause: Envelope[Any] | None = None) -> None: ...
+
+    def request(
+        self,
+        name: MemberName,
+        posted: FailsafePosted,
+        answered: Callable[[RequestAnswered], None],
+    ) -> None:
+        """Ask the `rest` actor of `name`; it may never answer."""
+        ...

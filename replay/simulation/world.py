@@ -4,11 +4,11 @@ After every event the safety laws are checked (docs/architecture.md 5); a law
 that does not hold raises `LawBroken`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from regnal.actors.step import Decider
-from regnal.messages.base import Command, MemberName, Seconds
+from regnal.messages.base import Command, Instant, MemberName, Seconds
 from regnal.messages.cluster import FailoverRequest
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
@@ -18,16 +18,19 @@ from regnal.messages.postgres import (
     PostmasterExited,
     ReplicationEnded,
 )
+from regnal.messages.requests import FailsafePosted, RequestAnswered
 from regnal.messages.settings import ConfigurationApplied, Settings
+from regnal.messages.status import PublishStatus, StatusSnapshot
 from regnal.replay.simulation.member import Daemon, SimulatedMember
 from regnal.replay.simulation.operator import SimulatedOperator
 from regnal.replay.simulation.postgres import SimulatedPostgres
+from regnal.replay.simulation.prober import SimulatedProber
 from regnal.replay.simulation.scheduler import Scheduler
 from regnal.replay.simulation.store import SimulatedStore
 from regnal.replay.simulation.store_bridge import SimulatedStoreBridge
 
-REPLICATION_DELAY: Seconds = 0.005
-CLIENT_PAUSE: Seconds = 0.05
+REPLICATION_DELAY: Seconds = 0.02
+CLIENT_PAUSE: Seconds = 0.1
 
 
 class LawBroken(AssertionError):
@@ -58,6 +61,16 @@ class World:
         """Deadline of each armed guard; it outlives the daemon."""
 
         self.fenced: list[tuple[float, MemberName]] = []
+        self.lease_until: dict[MemberName, Instant] = {}
+        """Until when each member may at most believe that it has the lease."""
+
+        self.lossy = 0.0
+        """Share of the requests to the store that are lost, late or not answered."""
+
+        self.snapshots: dict[MemberName, StatusSnapshot] = {}
+        """What the REST API of each member serves."""
+
+        self._asked: dict[str, Callable[[RequestAnswered], None]] = {}
         self._last_write = 0.0
         self._row = 0
         self.members = {
@@ -66,6 +79,7 @@ class World:
         }
         self.operators: dict[MemberName, SimulatedOperator] = {}
         self.store_bridges: dict[MemberName, SimulatedStoreBridge] = {}
+        self.probers: dict[MemberName, SimulatedProber] = {}
 
     # What a test or a fault does.
 
@@ -77,6 +91,7 @@ class World:
             self.operators[name] = SimulatedOperator(self, member, daemon)
             bridge = SimulatedStoreBridge(self, member, daemon)
             self.store_bridges[name] = bridge
+            self.probers[name] = SimulatedProber(self, member, daemon)
             member.say(daemon, "configuration", self._configuration(name))
             member.say(daemon, "monitor", PostgresObserved(status=self.status_of(name)))
             bridge.start()
@@ -98,6 +113,7 @@ class World:
 
     def kill_daemon(self, name: MemberName) -> None:
         self.members[name].kill()
+        self.snapshots.pop(name, None)
         self.store.unwatch(name)
 
     def kill_postgres(self, name: MemberName) -> None:
@@ -120,6 +136,11 @@ class World:
     def partition(self, one: str, other: str) -> None:
         """Neither hears of the other; "store" is a name, too."""
         self.cut.add(frozenset((one, other)))
+
+    def lose_the_store(self) -> None:
+        """Nobody reaches it."""
+        for name in self.members:
+            self.partition(name, "store")
 
     def heal(self) -> None:
         self.cut.clear()
@@ -187,11 +208,46 @@ class World:
         }
         return Settings(**values)
 
+    def request(
+        self,
+        name: MemberName,
+        posted: FailsafePosted,
+        answered: Callable[[RequestAnswered], None],
+    ) -> None:
+        """Ask the `rest` actor of `name`; it may never answer."""
+        member = self.members[name]
+        if member.daemon is not None:
+            self._asked[posted.request] = answered
+            member.say(member.daemon, "http", posted)
+
+    def says_primary(self, name: MemberName) -> bool:
+        """Whether `GET /primary` answers 200."""
+        snapshot = self.snapshots.get(name)
+        return (
+            self.daemon_answers(name)
+            and snapshot is not None
+            and snapshot.accepts_writes
+            and not snapshot.is_standby_cluster
+            and self.scheduler.now < snapshot.leader_until
+        )
+
     def check_laws(self) -> None:
-        """Law 1: at most one member takes writes, and only under its own lease."""
-        primaries = self.primaries
+        """Laws 1 and 6: one member takes writes, under its own lease, and one says so.
+
+        A new cluster's first primary exists a moment before its lease; in pause a
+        person decides.
+        """
+        primaries, now = self.primaries, self.scheduler.now
         if len(primaries) > 1:
-            raise LawBroken(f"{self.scheduler.now:.3f}: primaries {sorted(primaries)}")
+            raise LawBroken(f"{now:.3f}: primaries {sorted(primaries)}")
+        if not self.lease_until or self.settings.get("paused"):
+            return
+        for name in primaries:
+            if now >= self.lease_until.get(name, 0):
+                raise LawBroken(f"{now:.3f}: {name} takes writes without a lease")
+        telling = [name for name in self.members if self.says_primary(name)]
+        if len(telling) > 1:
+            raise LawBroken(f"{now:.3f}: GET /primary is 200 on {telling}")
 
     def check_nothing_is_lost(self, leader: MemberName) -> None:
         """Law 4: every acknowledged row is on the leader."""
@@ -218,7 +274,16 @@ class World:
             case DisarmGuard():
                 self.guards.pop(daemon.name, None)
                 return
-        if not self.store_bridges[daemon.name].perform(envelope):
+            case PublishStatus(snapshot=snapshot):
+                self.snapshots[daemon.name] = snapshot
+                return
+            case RequestAnswered(request=request):
+                if request in self._asked:
+                    self._asked.pop(request)(envelope.message)
+                return
+        if self.store_bridges[daemon.name].perform(envelope):
+            return
+        if not self.probers[daemon.name].perform(envelope):
             self.operators[daemon.name].perform(envelope)
 
     def _fence(self, name: MemberName, deadline: float) -> None:

@@ -1,0 +1,131 @@
+"""The prober of a simulated member: what others answer on their REST API."""
+
+import json
+
+from regnal.messages.base import Command, Message
+from regnal.messages.envelope import Envelope
+from regnal.messages.probes import (
+    AskFailsafe,
+    FailsafeAnswered,
+    FailsafeVote,
+    PeersProbed,
+    PeerStatus,
+    ProbePeers,
+    ProbeTarget,
+)
+from regnal.messages.requests import Caller, FailsafePosted, RequestAnswered
+from regnal.replay.simulation.member import Daemon, SimulatedMember
+from regnal.replay.simulation.surroundings import Surroundings
+
+REFUSED_AFTER = 0.001
+"""Seconds until a probe of a dead daemon on a living host is refused."""
+
+
+class SimulatedProber:
+    """Asks all at once, and answers when the last answered, or at the timeout."""
+
+    def __init__(
+        self, world: Surroundings, member: SimulatedMember, daemon: Daemon
+    ) -> None:
+        self._world = world
+        self._member = member
+        self._daemon = daemon
+
+    def perform(self, envelope: Envelope[Command]) -> bool:
+        """Take the order; False: it is none of ours."""
+        match envelope.message:
+            case ProbePeers():
+                self._probe(envelope.message, envelope)
+            case AskFailsafe():
+                self._ask_failsafe(envelope.message, envelope)
+            case _:
+                return False
+        return True
+
+    def _reaches(self, target: ProbeTarget) -> bool:
+        return self._world.reaches(self._member.name, target.name)
+
+    def _say(self, outcome: Message, envelope: Envelope[Command]) -> None:
+        self._member.say(self._daemon, "prober", outcome, envelope)
+
+    def _probe(self, command: ProbePeers, envelope: Envelope[Command]) -> None:
+        asked_at = self._world.scheduler.now
+
+        def answer() -> None:
+            outcome = PeersProbed(
+                peers=tuple(self._peer(target) for target in command.targets),
+                asked_at=asked_at,
+                request=command.request,
+            )
+            self._say(outcome, envelope)
+
+        reachable = all(map(self._reaches, command.targets))
+        self._world.scheduler.after(
+            REFUSED_AFTER if reachable else command.timeout, answer
+        )
+
+    def _peer(self, target: ProbeTarget) -> PeerStatus:
+        name = target.name
+        if not self._reaches(target) or not self._world.daemon_answers(name):
+            return PeerStatus(name=name, answered=False, error="refused")
+        status = self._world.status_of(name)
+        tags = self._world.settings_of(name).tags
+        return PeerStatus(
+            name=name,
+            answered=True,
+            role="primary" if status.in_recovery is False else "replica",
+            state="running" if status.is_accepting else "stopped",
+            timeline=status.timeline,
+            position=status.position if status.is_accepting else None,
+            nofailover=not tags.may_lead,
+            failover_priority=tags.failover_priority,
+        )
+
+    def _ask_failsafe(self, command: AskFailsafe, envelope: Envelope[Command]) -> None:
+        """Every member's own `rest` actor decides what it answers."""
+        asked_at = self._world.scheduler.now
+        accepted: dict[str, bool] = {}
+        body = json.loads(command.document)
+        for target in command.targets:
+            if self._reaches(target) and self._world.daemon_answers(target.name):
+                self._post(target, body, envelope.id, accepted)
+
+        def answer() -> None:
+            votes = tuple(
+                FailsafeVote(name=t.name, accepted=accepted.get(t.name, False))
+                for t in command.targets
+            )
+            if all(vote.accepted for vote in votes):
+                self._note_promise(asked_at)
+            self._say(FailsafeAnswered(votes=votes, asked_at=asked_at), envelope)
+
+        self._world.scheduler.after(command.timeout if command.targets else 0, answer)
+
+    def _note_promise(self, asked_at: float) -> None:
+        """All will leave us the lease for ttl."""
+        name = self._member.name
+        until = asked_at + self._world.settings_of(name).ttl
+        known = self._world.lease_until.get(name, until)
+        self._world.lease_until[name] = max(known, until)
+
+    def _post(
+        self,
+        target: ProbeTarget,
+        body: dict[str, object],
+        request: str,
+        accepted: dict[str, bool],
+    ) -> None:
+        posted = FailsafePosted(
+            request=f"{request}/{target.name}",
+            caller=Caller(address=self._member.name, username=None, user_agent=None),
+            name=str(body["name"]),
+            conn_url=str(body["conn_url"]),
+            api_url=str(body["api_url"]),
+            slots=(),
+        )
+
+        def answered(answer: RequestAnswered) -> None:
+            if self._reaches(target):
+                accepted[target.name] = answer.status == 200
+
+        self._world.request(target.name, posted, answered)
