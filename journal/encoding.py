@@ -135,18 +135,16 @@ def plain(value: object) -> object:
 
 
 def likeness(envelope: Envelope[Message]) -> Likeness | None:
-    """What two routine messages have in common; None: not routine.
-
-    While something is going on (a trace), nothing is.
-    """
+    """What two routine messages have in common; None: not routine."""
     message = envelope.message
-    if not message.routine or envelope.trace is not None:
+    if not message.routine:
         return None
     try:
         text = to_json(message, exclude=_volatile(type(message)))
     except PydanticSerializationError:
         return None  # somebody sent text that is not UTF-8: nothing routine
-    return hashlib.sha256(b"%b\0%b" % (envelope.said_by.encode(), text)).digest()
+    who = f"{envelope.said_by}\0{envelope.trace or ''}\0".encode()
+    return hashlib.sha256(who + text).digest()
 
 
 def step_likeness(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 RecordNumber: TypeAlias = int
 """Counts the records of a member from 1, without holes."""
@@ -130,19 +130,23 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write the file whole and durably, or leave the old one.  Raises OSError."""
+def replace_file(path: Path, content: bytes, *, durably: bool = True) -> None:
+    """Write the file whole, or leave the old one.  Raises OSError."""
     draft = path.with_name(f"{path.name}.new")
-    descriptor = os.open(
-        draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode=0o600
-    )
-    try:
-        write_all(descriptor, content, 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with open_draft(draft) as file:
+        file.write(content)
+        if durably:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)
-    sync_directory(path.parent)
+    if durably:
+        sync_directory(path.parent)
+
+
+def open_draft(draft: Path) -> BinaryIO:
+    """A new file, for its owner alone.  Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    return open(os.open(draft, flags, mode=0o600), "wb")  # noqa: PTH123 - a descriptor
 
 
 def write_all(descriptor: int, content: bytes, offset: int) -> None:

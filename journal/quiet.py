@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from regnal.journal.encoding import Body, plain_body
-from regnal.journal.places import QUIET, RecordNumber, write_all
+from regnal.journal.places import QUIET, RecordNumber, replace_file, write_all
 from regnal.messages.base import Bytes
 
 
@@ -39,9 +39,8 @@ class QuietFile:
                 os.ftruncate(self._descriptor, 0)
                 self._size = 0
             return
-        draft = self._path.with_name(f"{self._path.name}.new")
-        draft.write_bytes(b"".join(_line(bodies, after) for bodies in groups))
-        draft.replace(self._path)
+        lines = b"".join(_line(bodies, after) for bodies in groups)
+        replace_file(self._path, lines, durably=False)
         os.close(self._descriptor)
         self._open()
 

@@ -20,6 +20,7 @@ from regnal.journal.options import JournalOptions
 from regnal.journal.places import (
     RecordNumber,
     Segment,
+    open_draft,
     replace_file,
     segment_at,
     segments,
@@ -58,7 +59,7 @@ def compress(path: Path) -> Path:
     """
     draft = path.with_name(f"{path.name}.gz.new")
     final = path.with_name(f"{path.name}.gz")
-    with path.open("rb") as plain, draft.open("wb") as raw:
+    with path.open("rb") as plain, open_draft(draft) as raw:
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             shutil.copyfileobj(plain, packed, _CHUNK)
         raw.flush()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,21 @@ def test_after_a_failed_fdatasync_the_journal_says_so_and_begins_anew(
     assert len(gaps) == 1
     assert "Input/output error" in gaps[0].fields["why"]
     assert verify(tmp_path).is_whole
+
+
+def test_nobody_else_may_read_a_journal(tmp_path: Path) -> None:
+    options = replace(OPTIONS, segment_bytes=3_000, quiet_bytes=1_000)
+    with speaking(tmp_path / "journal", options) as speaker:
+        for number in range(20):
+            speaker.beat(number)
+            speaker.order("acquire", durable=True)
+        speaker.beat(20)
+        eventually(
+            lambda: list((tmp_path / "journal").glob("*.gz")), "a segment to be sealed"
+        )
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.glob("journal/*")}
+    assert modes == {0o600}
+    assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
 
 
 def test_only_one_process_writes_a_journal(tmp_path: Path) -> None:
