@@ -19,7 +19,7 @@ from regnal.actors.election_rule import Rule
 from regnal.actors.election_state import Election
 from regnal.actors.election_upkeep import keep_up
 from regnal.actors.step import Decider, Step
-from regnal.messages.base import MemberName, Message
+from regnal.messages.base import Instant, MemberName, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     KeyRefused,
@@ -73,7 +73,7 @@ RULES: tuple[Rule, ...] = (
     election_lease.step_down_when_another_leads,
     election_lease.ask_the_members_before_stepping_down,
     election_lease.step_down_before_the_lease_ends,
-    election_lease.step_down_without_a_store,
+    election_lease.step_down_without_a_lease,
     # The daemon's end, and planned changes under way.
     election_shutdown.leave_postgres_alone_when_paused,
     election_shutdown.hand_the_lease_over,
@@ -102,6 +102,7 @@ RULES: tuple[Rule, ...] = (
     election_race.leave_the_race_to_a_better_one,
     election_race.probe_the_members_on_suspicion,
     election_race.wait_for_the_answers,
+    election_following.wait_no_longer_for_a_leader_that_is_gone,
     election_following.wait_for_the_supervisor,
     election_pause.keep_hands_off_in_pause,
     # Requests.
@@ -139,6 +140,7 @@ def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
         known = replace(known, schedule_is_due=True)
     if known.poll_at is not None and now >= known.poll_at:
         known = replace(known, poll_at=None)
+    known = replace(known, must_lead_by=_lease_is_due(known, now))
     for rule in RULES if known.is_informed else BEFORE_ALL_IS_KNOWN:
         conclusion = rule(known, now)
         if conclusion is not None:
@@ -153,9 +155,21 @@ def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
     return Step(state, said=chores, rule="wait_to_be_informed")
 
 
+def _lease_is_due(view: Election, now: Instant) -> Instant | None:
+    """When a PostgreSQL that takes writes must have a lease.  The first primary of a
+    new cluster is one before there is a key: nobody else can be."""
+    if view.settings is None or view.has_lease or not view.is_writable:
+        return None
+    if view.initialize != "no" or view.busy == "bootstrap_cluster":
+        return None
+    if view.must_lead_by is not None:
+        return view.must_lead_by
+    return now + view.settings.retry_timeout
+
+
 BEFORE_ALL_IS_KNOWN: tuple[Rule, ...] = (
     election_lease.step_down_before_the_lease_ends,
-    election_lease.step_down_without_a_store,
+    election_lease.step_down_without_a_lease,
     election_shutdown.leave_postgres_alone_when_paused,
     election_shutdown.stop_postgres_for_the_shutdown,
     election_shutdown.complete_the_shutdown,

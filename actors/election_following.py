@@ -35,6 +35,30 @@ def wait_for_the_supervisor(view: Election, now: Instant) -> Conclusion | None:
     return Conclusion(view)
 
 
+def wait_no_longer_for_a_leader_that_is_gone(
+    view: Election, now: Instant
+) -> Conclusion | None:
+    """RWD-05: our stopped data were to be compared with a leader's who does not answer
+    and does not lead any more."""
+    if view.busy != "follow_leader" or view.phase != "checking" or view.shutdown:
+        return None
+    if view.following is None or view.leader is not None or view.paused:
+        return None
+    if view.postgres is None or view.postgres.process != "absent":
+        return None
+    return Conclusion(
+        replace(view, following=None),
+        said=(
+            FollowLeader(
+                upstream=None,
+                check_divergence=True,
+                reason=because("WAITING_FOR_LEADER"),
+            ),
+        ),
+        facts={"before": view.following},
+    )
+
+
 def reinitialize_this_member(view: Election, now: Instant) -> Conclusion | None:
     """BOOT-29, BOOT-30: a rebuild that a person asked for."""
     wanted, settings, cluster = view.reinitialize, view.settings, view.cluster

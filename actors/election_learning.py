@@ -8,7 +8,7 @@ from regnal.actors.election_state import (
     Reinitialize,
     Restart,
 )
-from regnal.messages.base import Instant, Message
+from regnal.messages.base import Instant, MemberName, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
@@ -31,6 +31,7 @@ from regnal.messages.lease import (
     LeaderHandedOver,
     LeaderReleased,
     LeaderRenewed,
+    LeaseAction,
     LeaseRefused,
     LeaseUnconfirmed,
 )
@@ -136,6 +137,7 @@ def _learn_cluster(
         race_after=None if leader is not None else view.race_after,
         look_due=view.look_due or _shows_another_standby(view, cluster),
         seen_initialized=view.seen_initialized or cluster.is_initialized,
+        disowned=view.disowned and leader == view.member,
         handed_to=handed_to,
         handed_at=handed_at,
         switchover=None if leader not in (None, view.member) else view.switchover,
@@ -205,6 +207,7 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             return replace(
                 view,
                 lease_until=until,
+                disowned=False,
                 asking=None,
                 lease_refused=False,
                 renewal_due=False,
@@ -226,6 +229,7 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             return replace(
                 view,
                 lease_until=None,
+                disowned=True,
                 asking=None,
                 switchover=None,
                 handed_to=None,
@@ -234,20 +238,8 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
         case LeaderHandedOver():
             session = view.cluster.leader.session if _leads(view) else None  # type: ignore[union-attr]
             return replace(view, lease_until=None, asking=None, own_session=session)
-        case LeaseRefused(action=action):
-            lost = action in ("renew", "hand_over", "release")
-            return replace(
-                view,
-                asking=None,
-                lease_refused=view.lease_refused or action == "renew",
-                lease_until=None if lost else view.lease_until,
-                handed_to=None
-                if action in ("hand_over", "withdraw")
-                else view.handed_to,
-                handed_at=None
-                if action in ("hand_over", "withdraw")
-                else view.handed_at,
-            )
+        case LeaseRefused(action=action, holder=holder):
+            return _learn_refusal(view, action, holder, now)
         case LeaseUnconfirmed(action=action):
             return replace(
                 view,
@@ -268,6 +260,39 @@ def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             )
         case _:
             return _learn_of_keys(view, message)
+
+
+def _learn_refusal(
+    view: Election, action: LeaseAction, holder: MemberName | None, now: Instant
+) -> Election:
+    """A definite no.  A key that is gone when we renew it was deleted, and nobody has
+    it: then there is time to take it again, though not more than the lease had."""
+    known = replace(view, asking=None)
+    match action:
+        case "renew" if holder is None and view.lease_until is not None:
+            assert view.settings is not None
+            last_moment = view.lease_until - view.margin
+            return replace(
+                known,
+                lease_until=None,
+                disowned=True,
+                must_lead_by=min(last_moment, now + view.settings.retry_timeout),
+            )
+        case "renew":
+            return replace(known, lease_until=None, disowned=True, lease_refused=True)
+        case "acquire":
+            # Who writes, and is told that another leads, must stop.
+            lost = view.is_writable or view.lease_refused
+            until = None if view.is_writable else view.lease_until
+            return replace(known, lease_until=until, lease_refused=lost)
+        case "release":
+            return replace(known, lease_until=None, disowned=True)
+        case "hand_over":
+            return replace(
+                known, lease_until=None, disowned=True, handed_to=None, handed_at=None
+            )
+        case "withdraw":
+            return replace(known, handed_to=None, handed_at=None)
 
 
 def _leads(view: Election) -> bool:

@@ -100,15 +100,15 @@ def step_down_before_the_lease_ends(view: Election, now: Instant) -> Conclusion 
     return _demote(view, "offline", because("LEASE_ENDING", seconds=left))
 
 
-def step_down_without_a_store(view: Election, now: Instant) -> Conclusion | None:
-    """A primary that we found running, and a store that never answered (ELEC-03)."""
-    if view.settings is None or view.paused or view.cluster is not None:
+def step_down_without_a_lease(view: Election, now: Instant) -> Conclusion | None:
+    """A primary that we found running, or whose key vanished, and a store that does
+    not give us the lease in time (ELEC-03, ELEC-04)."""
+    if view.must_lead_by is None or now < view.must_lead_by:
         return None
-    if view.store_lost_at is None or not view.is_writable or _is_stopping(view):
+    if view.paused or not view.is_writable or _is_stopping(view):
         return None
-    if now - view.store_lost_at < view.settings.retry_timeout:
-        return None
-    return _demote(view, "offline", because("STORE_UNREACHABLE", error="no answer"))
+    error = "no answer" if view.store_lost_at is not None else "no lease"
+    return _demote(view, "offline", because("STORE_UNREACHABLE", error=error))
 
 
 def take_up_our_lease(view: Election, now: Instant) -> Conclusion | None:
@@ -118,7 +118,7 @@ def take_up_our_lease(view: Election, now: Instant) -> Conclusion | None:
         return None
     if view.has_lease or view.asking or view.lease_refused or view.shutdown:
         return None
-    if view.handed_to is not None or now < view.stand_back_until:
+    if view.handed_to is not None or view.disowned or now < view.stand_back_until:
         return None
     return Conclusion(
         replace(view, asking="acquire"),
@@ -131,7 +131,9 @@ def retake_a_deleted_lease(view: Election, now: Instant) -> Conclusion | None:
     """We run as primary and nobody leads: the key was deleted, or all of them were
     (ELEC-21).  Not on a timeline that the cluster has left (P-ELEC-05)."""
     cluster = view.cluster
-    if not view.is_informed or cluster is None or view.leader is not None:
+    if not view.is_informed or cluster is None:
+        return None
+    if view.leader is not None and not view.disowned:
         return None
     if view.phase != "primary" or view.asking or view.shutdown or view.paused:
         return None

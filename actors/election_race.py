@@ -68,6 +68,8 @@ def stand_back_for_a_running_primary(view: Election, now: Instant) -> Conclusion
     primary = running_primary(view.peers, view.member)
     if primary is None:
         return None
+    if view.race_after is not None and now < view.race_after:
+        return Conclusion(view)
     return Conclusion(
         replace(view, race_after=now + STAND_BACK_FOR),
         facts={"reason": because("PRIMARY_STILL_RUNS", member=primary.name)},

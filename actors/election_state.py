@@ -116,6 +116,14 @@ class Election:
     lease_refused: bool = False
     """The store said a definite no since the lease was ours."""
 
+    disowned: bool = False
+    """Whether the store said that the key is not ours any more, and no view has shown
+    that yet: a view that still has our name in it is older."""
+
+    must_lead_by: Instant | None = None
+    """When a PostgreSQL that takes writes must have a lease; None while it has one, or
+    takes no writes."""
+
     asking: LeaseAction | None = None
     """What the store has not answered yet."""
 
@@ -265,7 +273,7 @@ class Election:
 
     def lease_left(self, now: Instant) -> float:
         """Seconds; 0 without a lease."""
-        return max(0.0, self.lease_until - now) if self.lease_until else 0.0
+        return max(0.0, self.lease_until - now) if self.lease_until is not None else 0.0
 
     def lease_is_safe(self, now: Instant) -> bool:
         """Whether PostgreSQL could still be stopped before the lease ends."""

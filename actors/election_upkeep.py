@@ -104,6 +104,7 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         view.poll_at,
         view.schedule_at,
         view.promised_until,
+        view.must_lead_by,
     ]
     if now - view.told_to_follow_at < STREAM_WITHIN:
         moments.append(view.looked_at + LOOK_EVERY)
@@ -118,7 +119,5 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         moments.append(view.shutdown_waits_since + SHUTDOWN_PATIENCE)
     if view.suspicious_since is not None or view.leader_gone_at is not None:
         moments.append(view.peers_at + PROBE_FRESH_FOR)
-    if view.store_lost_at is not None and view.settings is not None:
-        moments.append(view.store_lost_at + view.settings.retry_timeout)
     future = [moment for moment in moments if moment is not None and moment > now]
     return min(future) if future else None

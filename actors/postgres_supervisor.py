@@ -12,6 +12,7 @@ from regnal.actors.step import Decider, Step
 from regnal.actors.supervisor_learning import learn
 from regnal.actors.supervisor_state import (
     RETRY_DIVERGENCE_AFTER,
+    RETRY_SILENCE_AFTER,
     Supervisor,
     upstream_of,
 )
@@ -185,6 +186,7 @@ def _begin(supervisor: Supervisor, wanted: Intent) -> Supervisor:
         verdict=None,
         failure=None,
         checkpoints=0,
+        silences=0,
         pre_promote_passed=False,
         rewind_failed=False,
         cancelled=False,
@@ -272,9 +274,11 @@ def wait_for_upstream(
     """The upstream cannot tell yet whether we diverged: ask again shortly."""
     if known.waiting is not None:
         return after_cancel(known, known)
-    at = envelope.at + RETRY_DIVERGENCE_AFTER
+    silences = known.silences + 1 if verdict == "unknown" else 0
+    wait = min(RETRY_DIVERGENCE_AFTER * 2 ** max(0, silences - 1), RETRY_SILENCE_AFTER)
+    at = envelope.at + wait
     return Step(
-        replace(known, retry_at=at, outstanding=None),
+        replace(known, retry_at=at, outstanding=None, silences=min(silences, 9)),
         said=(SetTimer(name=RETRY_TIMER, at=at),),
         rule="wait_for_the_upstream",
         facts={"verdict": verdict, "upstream": upstream_of(known)},

@@ -21,6 +21,9 @@ SETTLED: tuple[Phase, ...] = ("absent", "stopped", "primary", "standby")
 RETRY_DIVERGENCE_AFTER = 0.5
 """Seconds until an upstream that was not ready is asked again."""
 
+RETRY_SILENCE_AFTER = 5.0
+"""Seconds, at most, until one that did not answer is asked again: longer each time."""
+
 LONG_CHECKPOINT = 1.0
 """Seconds.  After a longer checkpoint a second one is due before the stop, for
 what was written meanwhile."""
@@ -80,6 +83,9 @@ class Supervisor:
     """Finished before the present graceful stop."""
 
     pre_promote_passed: bool = False
+    silences: int = 0
+    """How often in a row the upstream did not answer."""
+
     retry_at: Instant | None = None
 
     @property

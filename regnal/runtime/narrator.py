@@ -135,7 +135,7 @@ RESULTS: Mapping[str, str] = {
     "step_down_when_the_lease_is_refused": "demoting self because the lock is lost",
     "step_down_before_the_lease_ends": "demoting self because DCS is not accessible "
     "and I was a leader",
-    "step_down_without_a_store": "demoting self because DCS is not accessible and I "
+    "step_down_without_a_lease": "demoting self because DCS is not accessible and I "
     "was a leader",
     "follow_the_leader": "following a different leader because the leader is now "
     "{leader}",

@@ -130,7 +130,7 @@ class SimulatedOperator:
         if self._current is None:
             return
         envelope, self._current = self._current, None
-        kind = envelope.message.model_fields["kind"].default
+        kind = type(envelope.message).model_fields["kind"].default
         self._answer(OperationCancelled(command=kind), envelope)
         self._next()
 
@@ -270,6 +270,6 @@ class SimulatedOperator:
 
     def _failed(self, command: Command) -> Message:
         return OperationFailed(
-            command=command.model_fields["kind"].default,
+            command=type(command).model_fields["kind"].default,
             reason=because("CONNECTION_FAILED", error="simulated"),
         )
