@@ -44,14 +44,20 @@ def recover_crashed(operation: Operation, command: RecoverCrashed) -> CrashRecov
     return CrashRecovered(control=read_control_data(options))
 
 
+def is_fresh_backup(options: PostgresOptions) -> bool:
+    """Whether this is a base backup that was not started yet.  Before version 15 a
+    primary can have the label as well, while a backup is taken of it."""
+    return (options.data_dir / "backup_label").exists() and (
+        major_version(options) >= BACKUP_LABEL_REFUSED_SINCE
+    )
+
+
 def recover(operation: Operation, timeout: Seconds | None) -> None:
     """Run the server in single-user mode, without input, to its end."""
     options = operation.options
     if not end_orphans(options.data_dir):
         raise OperationError(because("CHILDREN_LEFT"))
-    if (options.data_dir / "backup_label").exists() and (
-        major_version(options) >= BACKUP_LABEL_REFUSED_SINCE
-    ):
+    if is_fresh_backup(options):
         # A backup that was not started yet: the server refuses, rightly (P-RWD-12).
         raise OperationError(because("BACKUP_LABEL"))
     for name in RECOVERY_FILES:

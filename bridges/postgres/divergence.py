@@ -6,7 +6,7 @@ the upstream's history left that timeline (docs of PostgreSQL, 26.3.5 "Timelines
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from regnal.bridges.postgres.connections import (
@@ -24,6 +24,7 @@ from regnal.bridges.postgres.conninfo import (
     with_secrets,
 )
 from regnal.bridges.postgres.control_data import read_control_data
+from regnal.bridges.postgres.crash_recovery import is_fresh_backup
 from regnal.bridges.postgres.operation import Operation
 from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.promotion import parse_history
@@ -162,7 +163,12 @@ def find_own_end(operation: Operation) -> OwnEnd | None:
                 logger.info("Our server does not tell its position: %s.", error)
     # While it starts, pg_controldata is what there is (P-RWD-11).
     control = read_control_data(operation.options)
-    return None if control is None else own_end_of(control)
+    if control is None:
+        return None
+    end = own_end_of(control)
+    # WAL beyond a backup that was never started is the source's, whatever its
+    # pg_control says: it is a copy of the source's.
+    return replace(end, is_final=True) if is_fresh_backup(operation.options) else end
 
 
 def ask_upstream(

@@ -400,6 +400,18 @@ def test_a_backup_that_was_never_started_is_not_recovered(
 
 
 @pytest.mark.server
+def test_a_backup_that_was_never_started_can_follow(
+    primary: Driven, new_member: NewMember
+) -> None:
+    """What its copied pg_control says of a crash is the source's affair."""
+    copied = new_member.copy(primary, "pg2")
+
+    checked = copied.do(check(primary), DivergenceChecked)
+
+    assert checked.verdict == "can_follow"
+
+
+@pytest.mark.server
 def test_a_rewind_that_broke_off_is_never_started(
     pair: tuple[Driven, Driven], playground: Path
 ) -> None:
