@@ -153,6 +153,9 @@ def _pending_query() -> str:
         "(SELECT f.setting FROM pg_file_settings AS f WHERE f.name = p.name"
         " ORDER BY f.seqno DESC LIMIT 1), p.boot_val)))"
         " FROM pg_settings AS p WHERE p.pending_restart"
+        # Written for standbys and taken out at promotion: no server that is not in
+        # recovery misses them, and none must be restarted for them (P-CFG-14).
+        " AND left(p.name, 15) <> 'recovery_target'"
     )
 
 
