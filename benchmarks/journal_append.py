@@ -179,7 +179,9 @@ def reading(directory: Path) -> None:
         lambda: sum(
             1
             for item in scan(directory)
-            if isinstance(item, Record) and item.kind == "message" and envelope_of(item)
+            if isinstance(item, Record)
+            and item.kind == "message"
+            and envelope_of(item) is not None
         ),
         plain,
     )

@@ -154,10 +154,13 @@ class SimulatedStoreBridge:
                 return
             if trouble and what == "late":
                 scheduler.at(deadline, give_up)
-                scheduler.after(scheduler.delay(0, LATE), act)
+                scheduler.after(scheduler.delay(0, LATE), arrive_late)
                 return
             outcome = act()
             self._soon(lambda: answer(outcome))
+
+        def arrive_late() -> None:
+            act()
 
         def answer(outcome: Message) -> None:
             if not self._connected() or trouble:
