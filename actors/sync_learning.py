@@ -165,7 +165,9 @@ def _learn_of_postgres(manager: SyncManager, message: Message) -> SyncManager:
             promoted = manager.postgres.model_copy(
                 update={"in_recovery": False, "write_lsn": lsn, "senders": ()}
             )
-            return replace(manager, postgres=promoted)
+            # What was in force before counts from here: a standby has no position of
+            # its own to count from.
+            return replace(manager, postgres=promoted, since_lsn=lsn)
         case SynchronousStandbysSet(value=value, lsn=lsn):
             return replace(
                 manager,

@@ -59,6 +59,11 @@ class SimulatedStore:
         self.sync = self.history = self.status = self.failsafe = None
         self.changed()
 
+    def delete_leader_key(self) -> None:
+        """Somebody removes it by hand."""
+        self.lock = None
+        self.changed()
+
     def watch(self, member: MemberName, watcher: Watcher) -> None:
         self._watchers[member] = watcher
 

@@ -31,6 +31,8 @@ from regnal.replay.simulation.store_bridge import SimulatedStoreBridge
 
 REPLICATION_DELAY: Seconds = 0.02
 CLIENT_PAUSE: Seconds = 0.1
+RESUME_WITHIN: Seconds = 1.0
+"""After a pause a primary may have no lease any more: it must see to that first."""
 
 
 class LawBroken(AssertionError):
@@ -70,6 +72,7 @@ class World:
         self.snapshots: dict[MemberName, StatusSnapshot] = {}
         """What the REST API of each member serves."""
 
+        self._resumed_at = float("-inf")
         self._asked: dict[str, Callable[[RequestAnswered], None]] = {}
         self._last_write = 0.0
         self._row = 0
@@ -165,6 +168,8 @@ class World:
 
     def configure(self, **settings: Any) -> None:
         """Change settings everywhere, as the config key would."""
+        if self.settings.get("paused") and not settings.get("paused", True):
+            self._resumed_at = self.scheduler.now
         self.settings.update(settings)
         for name, member in self.members.items():
             if member.daemon is not None:
@@ -241,6 +246,8 @@ class World:
         if len(primaries) > 1:
             raise LawBroken(f"{now:.3f}: primaries {sorted(primaries)}")
         if not self.lease_until or self.settings.get("paused"):
+            return
+        if now < self._resumed_at + RESUME_WITHIN:
             return
         for name in primaries:
             if now >= self.lease_until.get(name, 0):

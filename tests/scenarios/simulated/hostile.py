@@ -42,6 +42,8 @@ class Life:
         self.note("mend", "".join(sorted(self.down)))
         self.world.lossy = 0.0
         self.world.heal()
+        if self.world.settings.get("paused"):
+            self.world.configure(paused=False)
         for member in self.world.members.values():
             member.thaw()
         for name in sorted(self.down):
@@ -89,6 +91,28 @@ def _lose_answers(life: Life, name: str) -> None:
     life.world.lossy = 0.3
 
 
+def _wipe(life: Life, name: str) -> None:
+    """What the keys knew is lost, so that a primary must be there to tell it again."""
+    world = life.world
+    primaries = sorted(world.primaries)
+    if not primaries or not world.reaches(primaries[0], "store"):
+        return
+    if world.daemon_answers(primaries[0]):
+        world.store.wipe()
+        world.run(12)
+
+
+def _pause(life: Life, name: str) -> None:
+    life.world.configure(paused=True)
+
+
+def _restart_daemon(life: Life, name: str) -> None:
+    life.world.kill_daemon(name)
+    life.world.run(life.chance.uniform(0, 5))
+    life.world.start(name)
+    life.down.discard(name)
+
+
 FAULTS: dict[str, Callable[[Life, str], None]] = {
     "kill host": _kill_host,
     "kill daemon": _kill_daemon,
@@ -101,6 +125,9 @@ FAULTS: dict[str, Callable[[Life, str], None]] = {
     "shut down": _shut_down,
     "lose store": lambda life, name: life.world.lose_the_store(),
     "lose answers": _lose_answers,
+    "wipe store": _wipe,
+    "pause": _pause,
+    "restart daemon": _restart_daemon,
     "wait": lambda life, name: None,
 }
 
@@ -154,3 +181,6 @@ def _come_to_rest(life: Life) -> None:
         assert name == leader or server.streaming, f"{name} does not stream"
     if world.settings.get("synchronous_mode", "off") != "off":
         world.check_nothing_is_lost(leader)
+        assert world.store.sync is not None
+        assert world.store.sync.leader == leader
+        assert world.store.sync.standbys

@@ -184,8 +184,7 @@ def test_a_deleted_leader_key_is_taken_back_by_the_primary() -> None:
     """ELEC-21, P-ELEC-06."""
     world = running()
     leader = primary_of(world)
-    world.store.lock = None
-    world.store.changed()
+    world.store.delete_leader_key()
     world.run(1)
     assert world.store.lock is not None
     assert world.store.lock.name == leader
@@ -199,7 +198,7 @@ def test_a_deleted_leader_key_that_another_took_ends_the_primary() -> None:
     other = others(world, leader)[0]
     for name in others(world, leader):
         world.partition(leader, name)
-    world.store.lock = None
+    world.store.delete_leader_key()
     assert world.store.acquire(other, TTL)
     run_until(world, lambda: leader not in world.primaries, 0.2, "it stops")
     world.store.release(other, None)

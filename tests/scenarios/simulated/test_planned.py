@@ -8,6 +8,7 @@ from tests.scenarios.simulated.builders import (
     others,
     phases_of,
     primary_of,
+    rules_of,
     run_until,
     running,
     wait_for_another_primary,
@@ -180,11 +181,7 @@ def test_a_leader_is_shut_down_while_the_store_is_away() -> None:
     run_until(world, lambda: not world.postgres[leader].running, 5, "PostgreSQL stops")
     ended = run_until(
         world,
-        lambda: (
-            world.members[leader].steps[-1].actor is not None
-            and world.members[leader].daemon is not None
-            and world.members[leader].daemon.states["election"].shutdown_said
-        ),
+        lambda: "complete_the_shutdown" in rules_of(world, leader),
         10,
         "the daemon may end",
     )
