@@ -83,12 +83,12 @@ def journals(directory: Path) -> Iterator[Path]:
 
 
 def default_directory(data_directory: Path) -> Path:
-    """Beside the data directory: `…/15/main` gives `…/15/main-journal`.
+    """Beside the data directory: `…/15/main` gives `…/15/main.journal`.
 
     Never inside: a rebuilt data directory must not take its history with it.
     """
     absolute = data_directory.absolute()
-    return absolute.with_name(f"{absolute.name}-journal")
+    return absolute.with_name(f"{absolute.name}.journal")
 
 
 def refuse_inside(directory: Path, data_directory: Path) -> None:

@@ -49,7 +49,7 @@ def ls_command(directory: Path, as_json: bool) -> None:
 
     \b
     Example:
-      regnal journal ls /var/lib/postgresql/15/main-journal
+      regnal journal ls /var/lib/postgresql/15/main.journal
     """
     rows = [row for journal in journals_in(directory) for row in _segment_rows(journal)]
     if as_json:

@@ -148,7 +148,7 @@ def journals_in(directory: Path) -> Iterator[Path]:
     if is_empty:
         raise JournalNotReadable(
             f"there is no journal in {directory}; by default it lies beside the data "
-            "directory, as <data directory>-journal"
+            "directory, as <data directory>.journal"
         )
 
 

@@ -16,8 +16,8 @@ from tests.journal.builders import Member
 @pytest.mark.parametrize(
     ("data", "journal"),
     [
-        ("/var/lib/postgresql/15/main", "/var/lib/postgresql/15/main-journal"),
-        ("/pgdata/", "/pgdata-journal"),
+        ("/var/lib/postgresql/15/main", "/var/lib/postgresql/15/main.journal"),
+        ("/pgdata/", "/pgdata.journal"),
     ],
 )
 def test_a_journal_lies_beside_the_data_directory(data: str, journal: str) -> None:
@@ -29,7 +29,7 @@ def test_a_relative_data_directory_is_taken_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert default_directory(Path("data")) == tmp_path / "data-journal"
+    assert default_directory(Path("data")) == tmp_path / "data.journal"
 
 
 @pytest.mark.parametrize("inside", ["", "journal", "base/1/journal", "../data/journal"])
@@ -46,7 +46,7 @@ def test_a_link_into_the_data_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data" / "journal").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "data" / "journal")
     with pytest.raises(
-        JournalUnusable, match=r"choose another, such as .*data-journal"
+        JournalUnusable, match=r"choose another, such as .*data.journal"
     ):
         refuse_inside(tmp_path / "link", tmp_path / "data")
 
