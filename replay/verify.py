@@ -92,7 +92,9 @@ class Verifier:
         """One record; what cannot be used is noted and passed over."""
         try:
             match record.kind:
-                case "start" if record.fields.get("why") == "opened":
+                case "start" if (
+                    record.fields.get("why") == "opened" or not self._actors
+                ):
                     self._begin(record.fields["member"])
                 case "message":
                     self._take_message(record)

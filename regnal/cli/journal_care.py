@@ -106,7 +106,8 @@ def export_command(directory: Path, output: Path, as_json: bool) -> None:
 @click.command("unpack")
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
-def unpack_command(bundle: Path, target: Path) -> None:
+@json_option
+def unpack_command(bundle: Path, target: Path, as_json: bool) -> None:
     """Unpack a bundle into TARGET and check it.
 
     \b
@@ -121,6 +122,9 @@ def unpack_command(bundle: Path, target: Path) -> None:
         raise JournalNotReadable(
             f"cannot unpack into {target}: {error.strerror}"
         ) from error
+    if as_json:
+        click.echo(manifest.model_dump_json(indent=2))
+        return
     for journal in manifest.journals:
         click.echo(f"{target / journal.folder}: {journal.member or 'unknown member'}")
 
