@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from regnal.actors.candidates import running_primary
 from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_rule import Conclusion
+from regnal.actors.election_shutdown import probe_all
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant
 from regnal.messages.lease import ReleaseLeader
@@ -64,13 +66,40 @@ def promote_the_candidate_in_pause(view: Election, now: Instant) -> Conclusion |
 
 
 def race_for_the_candidate_in_pause(view: Election, now: Instant) -> Conclusion | None:
-    """The named candidate of a manual failover takes the free lease."""
+    """The named candidate of a manual failover takes the free lease, unless somebody
+    still runs as primary: in pause that may be one whose daemon is being restarted."""
     if not view.paused or view.leader is not None or view.asking or view.shutdown:
         return None
     if view.phase != "standby" or not _was_asked_to_lead(view):
         return None
+    if view.probing:
+        return Conclusion(view)
+    if not view.peers_are_fresh(now):
+        return Conclusion(replace(view, probing=True), said=(probe_all(view),))
+    if _may_still_be_led(view):
+        return None
     return Conclusion(
-        replace(view, asking="acquire"), said=(ask_for_the_lease(view, now),)
+        replace(view, asking="acquire"),
+        said=(ask_for_the_lease(view, now),),
+        facts={"request": view.cluster.failover if view.cluster else None},
+    )
+
+
+def _may_still_be_led(view: Election) -> bool:
+    """Whether a primary answered, or the leader of the switchover does not answer and
+    was one when it was seen last."""
+    if running_primary(view.peers, view.member) is not None:
+        return True
+    request = view.cluster.failover if view.cluster else None
+    if request is None or request.leader is None:
+        return False
+    answered = {peer.name for peer in view.peers if peer.answered}
+    return any(
+        member.name == request.leader
+        and member.name not in answered
+        and member.role == "primary"
+        and member.is_running
+        for member in view.known_members
     )
 
 

@@ -84,6 +84,8 @@ def _ask_for_another(life: Life, name: str) -> None:
 
 
 def _fail_over(life: Life, name: str) -> None:
+    if life.world.settings.get("paused"):
+        return  # a person's word against that of a primary whose daemon is down
     life.world.request_switchover(None, name)
 
 
