@@ -22,6 +22,7 @@ from regnal.messages.cluster import ClusterObserved
 from regnal.messages.daemon import ActorFailed, ObservationSuperseded
 from regnal.messages.envelope import Envelope, PartName, TraceId
 from regnal.messages.postgres import PostgresObserved
+from regnal.messages.timers import TimerFired
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,10 @@ class Bus(Outlet):
                 message,
                 said_by=part,
                 cause=cause,
-                trace=cause.trace if cause is not None else None,
+                # A timer's end is no part of what was going on when it was set.
+                trace=cause.trace
+                if cause is not None and not isinstance(message, TimerFired)
+                else None,
             )
             self._journal.message(envelope)
             self._deliver(envelope)

@@ -24,6 +24,7 @@ from regnal.bridges.guard.bridge import GuardBridge
 from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.http.prober import is_alive
 from regnal.bridges.postgres.bridge import PostgresBridge
+from regnal.bridges.watchdog.bridge import WatchdogBridge
 from regnal.configuration.logs import LogSystem, log_options
 from regnal.configuration.source import ConfigurationSource, Effective
 from regnal.journal.ledger import Identity
@@ -106,6 +107,10 @@ class Daemon:
                 journal_options(effective).directory / GUARD_RECORD,
                 self._bus.voice("guard"),
                 boot_clock,
+            ),
+            WatchdogBridge(
+                Path(effective.document["watchdog"]["device"]),
+                self._bus.voice("watchdog_device"),
             ),
             ConfigurationBridge(
                 source,

@@ -1,0 +1,1 @@
+"""The hardware watchdog, which resets a machine that nobody looks after."""
