@@ -4,7 +4,7 @@ Pure functions on what the members answered.  The order of the checks is the
 order in which an operator would ask.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regnal.messages.base import LSN, MemberName, Timeline
 from regnal.messages.cluster import ClusterView, SyncState
@@ -56,11 +56,13 @@ def judge(
     *,
     asked_for: MemberName | None,
     any_sync: bool,
+    former: MemberName | None = None,
 ) -> tuple[Candidate, ...]:
     """Every member with its verdict, the best first.
 
     `asked_for`: the candidate of a manual request; nobody else may then lead.
     `any_sync`: a manual failover may go to an asynchronous member.
+    `former`: the last leader, whose higher priority counts for nothing (P-ELEC-01).
     """
     judged = [
         Candidate(
@@ -72,12 +74,23 @@ def judge(
         )
         for peer in peers
     ]
-    able = sorted(
-        (c for c in judged if c.may_lead),
-        key=lambda c: (-(c.position or 0), -c.priority, c.member),
-    )
+    able = _without_precedence([c for c in judged if c.may_lead], former)
+    able.sort(key=lambda c: (-(c.position or 0), -c.priority, c.member))
     rest = sorted((c for c in judged if not c.may_lead), key=lambda c: c.member)
     return (*_compare(able), *rest)
+
+
+def _without_precedence(
+    able: list[Candidate], former: MemberName | None
+) -> list[Candidate]:
+    """The former leader is no better than the least of the others."""
+    least = min((c.priority for c in able if c.member != former), default=None)
+    return [
+        replace(c, priority=min(c.priority, least))
+        if c.member == former and least is not None
+        else c
+        for c in able
+    ]
 
 
 def _compare(able: list[Candidate]) -> tuple[Candidate, ...]:

@@ -40,6 +40,7 @@ from regnal.messages.lease import (
     LeaderHandedOver,
     LeaderReleased,
     LeaderRenewed,
+    LeaseCommand,
     LeaseRefused,
     LeaseUnconfirmed,
 )
@@ -95,6 +96,7 @@ RULES: tuple[Rule, ...] = (
     election_race.wait_for_the_last_record,
     election_race.promote_with_the_lease,
     election_race.release_after_a_failed_promotion,
+    election_shutdown.make_way_for_a_request_while_starting,
     election_following.reinitialize_this_member,
     election_race.stand_back_for_a_running_primary,
     election_race.acquire_as_the_best_candidate,
@@ -106,6 +108,7 @@ RULES: tuple[Rule, ...] = (
     election_following.wait_for_the_supervisor,
     election_pause.keep_hands_off_in_pause,
     # Requests.
+    election_shutdown.drop_a_stale_schedule,
     election_shutdown.probe_before_the_switchover,
     election_shutdown.begin_the_switchover,
     election_shutdown.clear_a_request_that_is_done,
@@ -117,6 +120,7 @@ RULES: tuple[Rule, ...] = (
     election_creation.take_over_an_existing_primary,
     election_creation.create_the_initialize_key,
     election_creation.refuse_a_replica_without_a_cluster,
+    election_creation.refuse_an_unusable_data_directory,
     election_creation.release_the_lease_of_a_lost_data_directory,
     election_creation.clone_this_member,
     # PostgreSQL does not run.
@@ -135,7 +139,7 @@ RULES: tuple[Rule, ...] = (
 def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
     """Learn, let the first rule that applies speak, then keep up the chores."""
     now = envelope.at
-    known = learn(view, envelope)
+    known = _miss_the_answer(learn(view, envelope), now)
     if known.schedule_at is not None and now >= known.schedule_at:
         known = replace(known, schedule_is_due=True)
     if known.poll_at is not None and now >= known.poll_at:
@@ -145,14 +149,38 @@ def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
         conclusion = rule(known, now)
         if conclusion is not None:
             state, chores = keep_up(conclusion.state, now)
+            said = (*conclusion.said, *chores)
             return Step(
-                state,
-                said=(*conclusion.said, *chores),
+                replace(state, answer_by=_answer_by(state, said)),
+                said=said,
                 rule=rule.__name__,
                 facts=conclusion.facts,
             )
     state, chores = keep_up(known, now)
+    state = replace(state, answer_by=_answer_by(state, chores))
     return Step(state, said=chores, rule="wait_to_be_informed")
+
+
+def _answer_by(view: Election, said: tuple[Message, ...]) -> Instant | None:
+    if view.asking is None:
+        return None
+    for message in said:
+        if isinstance(message, LeaseCommand):
+            return message.deadline + ANSWER_GRACE
+    return view.answer_by
+
+
+def _miss_the_answer(view: Election, now: Instant) -> Election:
+    """Every command is answered, but we may have failed to hear it: then nothing is
+    known of it, and we must not wait for ever."""
+    if view.asking is None or view.answer_by is None or now <= view.answer_by:
+        return view
+    renewing = view.renewal_due or view.asking == "renew"
+    return replace(view, asking=None, answer_by=None, renewal_due=renewing)
+
+
+ANSWER_GRACE = 2.0
+"""Seconds after the deadline of a command in which its answer is still expected."""
 
 
 def _lease_is_due(view: Election, now: Instant) -> Instant | None:

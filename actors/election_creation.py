@@ -51,11 +51,39 @@ def refuse_data_of_another_cluster(view: Election, now: Instant) -> Conclusion |
     )
 
 
+def refuse_an_unusable_data_directory(
+    view: Election, now: Instant
+) -> Conclusion | None:
+    """BOOT-22: not empty, and no PostgreSQL can run on it.  Where there is a cluster to
+    join a person can still ask for a rebuild; where there is none the start ends."""
+    cluster, postgres = view.cluster, view.postgres
+    if cluster is None or postgres is None or view.paused or view.busy is not None:
+        return None
+    if postgres.data_directory != "invalid" or view.phase != "absent":
+        return None
+    reason = because("DATA_DIRECTORY_INVALID", directory="the data directory")
+    is_new = cluster.initialize is None and cluster.leader is None
+    if is_new and not view.seen_initialized and not view.shutdown:
+        return Conclusion(
+            view,
+            said=(ExitDaemon(status=1, message=str(reason)),),
+            facts={"reason": reason},
+        )
+    if view.failure == reason or view.has_lease:
+        return None
+    return Conclusion(replace(view, failure=reason), facts={"reason": reason})
+
+
 def release_the_lease_of_a_lost_data_directory(
     view: Election, now: Instant
 ) -> Conclusion | None:
-    """BOOT-33, BOOT-34: the key is ours, the data directory is gone."""
-    if not view.data_is_missing or view.phase != "absent" or view.busy is not None:
+    """BOOT-33, BOOT-34, P-ELEC-21: the key is ours, the data directory is gone or
+    cannot be read."""
+    if view.postgres is None or view.busy is not None:
+        return None
+    unreadable = view.postgres.data_directory == "unreadable"
+    gone = view.phase == "absent" and view.postgres.data_directory != "valid"
+    if not gone and not (unreadable and view.phase == "stopped"):
         return None
     if not view.has_lease or view.asking or view.settings is None:
         return None
@@ -256,7 +284,9 @@ def start_the_primary_again(view: Election, now: Instant) -> Conclusion | None:
         return None
     if not view.was_primary or view.stepping_down:
         return None
-    if settings.primary_start_timeout <= 0 and view.candidates_stand_by:
+    if view.candidates_stand_by and (
+        settings.primary_start_timeout <= 0 or view.request_is_due
+    ):
         return None
     return Conclusion(
         replace(view, busy="start_as_primary"),

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
+from regnal.actors.election_lease_learning import learn_of_lease
 from regnal.actors.election_state import (
     Election,
     Reinitialize,
     Restart,
 )
-from regnal.messages.base import Instant, MemberName, Message
+from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
@@ -26,15 +27,6 @@ from regnal.messages.fencing import (
     WatchdogFailed,
     WatchdogNotUsable,
 )
-from regnal.messages.lease import (
-    LeaderAcquired,
-    LeaderHandedOver,
-    LeaderReleased,
-    LeaderRenewed,
-    LeaseAction,
-    LeaseRefused,
-    LeaseUnconfirmed,
-)
 from regnal.messages.operations import (
     IntentFailed,
     IntentFulfilled,
@@ -50,7 +42,7 @@ from regnal.messages.postgres import (
     ReplicationEnded,
     ShutdownCheckpointed,
 )
-from regnal.messages.probes import FailsafeAnswered, PeersProbed
+from regnal.messages.probes import PeersProbed
 from regnal.messages.requests import (
     FailsafePosted,
     ReinitializeWanted,
@@ -92,7 +84,8 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
         case ReinitializeWanted(request=request, force=force, from_leader=from_leader):
             return replace(view, reinitialize=Reinitialize(request, force, from_leader))
         case _:
-            return _learn_of_postgres(_learn_of_lease(view, message, now), message, now)
+            known = learn_of_lease(view, message, now)
+            return _learn_of_postgres(_learn_of_keys(known, message), message, now)
 
 
 def _learn_settings(view: Election, settings: Settings, now: Instant) -> Election:
@@ -154,14 +147,20 @@ def _schedule(
 ) -> dict[str, Instant | bool | None]:
     """When a scheduled switchover is due, on our own clock."""
     request = cluster.failover
+    unknown: dict[str, Instant | bool | None] = {
+        "schedule_at": None,
+        "schedule_is_due": False,
+    }
     if request is None or request.scheduled_at is None:
-        return {"schedule_at": None, "schedule_is_due": False}
+        return unknown
     try:
-        due = datetime.fromisoformat(request.scheduled_at).timestamp()
+        due = datetime.fromisoformat(request.scheduled_at)
     except ValueError:
-        # Somebody else's text that we cannot read is never due.
-        return {"schedule_at": None, "schedule_is_due": False}
-    wait = due - envelope.hlc.wall_us / 1e6
+        return unknown
+    if due.tzinfo is None:
+        # What is written without a zone means another moment to everybody.
+        return unknown
+    wait = due.timestamp() - envelope.hlc.wall_us / 1e6
     return {"schedule_at": envelope.at + wait, "schedule_is_due": wait <= 0}
 
 
@@ -199,104 +198,6 @@ def _merge(
     present = {member.name for member in cluster.members}
     gone = [member for member in known if member.name not in present]
     return tuple(sorted((*cluster.members, *gone), key=lambda member: member.name))
-
-
-def _learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
-    match message:
-        case LeaderAcquired(valid_until=until):
-            return replace(
-                view,
-                lease_until=until,
-                disowned=False,
-                asking=None,
-                lease_refused=False,
-                renewal_due=False,
-                renewal_failed=False,
-                failsafe_active=False,
-                failsafe_asked=False,
-                suspicious_since=None,
-            )
-        case LeaderRenewed(valid_until=until):
-            return replace(
-                view,
-                lease_until=max(until, view.lease_until or until),
-                asking=None,
-                renewal_failed=False,
-                failsafe_active=False,
-                failsafe_asked=False,
-            )
-        case LeaderReleased():
-            return replace(
-                view,
-                lease_until=None,
-                disowned=True,
-                asking=None,
-                switchover=None,
-                handed_to=None,
-                handed_at=None,
-            )
-        case LeaderHandedOver():
-            session = view.cluster.leader.session if _leads(view) else None  # type: ignore[union-attr]
-            return replace(view, lease_until=None, asking=None, own_session=session)
-        case LeaseRefused(action=action, holder=holder):
-            return _learn_refusal(view, action, holder, now)
-        case LeaseUnconfirmed(action=action):
-            return replace(
-                view,
-                asking=None,
-                renewal_due=view.renewal_due or action == "renew",
-                renewal_failed=view.renewal_failed or action == "renew",
-                retry_at=now + 0.5 if action != "renew" else view.retry_at,
-            )
-        case FailsafeAnswered(votes=votes, asked_at=asked_at):
-            agreed = all(vote.accepted for vote in votes)
-            if not agreed or view.settings is None or view.lease_until is None:
-                return view
-            return replace(
-                view,
-                failsafe_active=True,
-                failsafe_asked=False,
-                lease_until=max(view.lease_until, asked_at + view.settings.ttl),
-            )
-        case _:
-            return _learn_of_keys(view, message)
-
-
-def _learn_refusal(
-    view: Election, action: LeaseAction, holder: MemberName | None, now: Instant
-) -> Election:
-    """A definite no.  A key that is gone when we renew it was deleted, and nobody has
-    it: then there is time to take it again, though not more than the lease had."""
-    known = replace(view, asking=None)
-    match action:
-        case "renew" if holder is None and view.lease_until is not None:
-            assert view.settings is not None
-            last_moment = view.lease_until - view.margin
-            return replace(
-                known,
-                lease_until=None,
-                disowned=True,
-                must_lead_by=min(last_moment, now + view.settings.retry_timeout),
-            )
-        case "renew":
-            return replace(known, lease_until=None, disowned=True, lease_refused=True)
-        case "acquire":
-            # Who writes, and is told that another leads, must stop.
-            lost = view.is_writable or view.lease_refused
-            until = None if view.is_writable else view.lease_until
-            return replace(known, lease_until=until, lease_refused=lost)
-        case "release":
-            return replace(known, lease_until=None, disowned=True)
-        case "hand_over":
-            return replace(
-                known, lease_until=None, disowned=True, handed_to=None, handed_at=None
-            )
-        case "withdraw":
-            return replace(known, handed_to=None, handed_at=None)
-
-
-def _leads(view: Election) -> bool:
-    return view.cluster is not None and view.cluster.leader is not None
 
 
 def _learn_of_keys(view: Election, message: Message) -> Election:

@@ -139,6 +139,11 @@ def retake_a_deleted_lease(view: Election, now: Instant) -> Conclusion | None:
         return None
     if view.busy is not None or not cluster.is_initialized:
         return None
+    if view.is_outside_the_sync_key:
+        # Another led since, and may have acknowledged what we do not have.
+        return _demote(
+            view, "immediate", because("CANDIDATE_NOT_SYNCHRONOUS", member=view.member)
+        )
     timeline = view.postgres.timeline if view.postgres else 0
     if timeline and cluster.timeline and timeline < cluster.timeline:
         return _demote(

@@ -294,6 +294,7 @@ def _judge_all(
         view.settings,
         asked_for=asked_for,
         any_sync=any_sync,
+        former=view.last_leader,
     )
 
 

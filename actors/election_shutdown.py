@@ -23,6 +23,9 @@ PROBE_TIMEOUT = 2.0
 HAND_OVER_DEADLINE = 5.0
 """Seconds in which the new leader must have taken the key that it was handed."""
 
+STALE_AFTER = 1.5
+"""Loops by which a scheduled switchover may be late."""
+
 SHUTDOWN_PATIENCE = 5.0
 """Seconds for which the daemon's end waits for a store that does not answer."""
 
@@ -145,6 +148,53 @@ def probe_before_the_switchover(view: Election, now: Instant) -> Conclusion | No
     )
 
 
+def drop_a_stale_schedule(view: Election, now: Instant) -> Conclusion | None:
+    """SCHED-02: more than 1.5 loops late nobody expects it any more; and a time that
+    nobody can read never comes."""
+    cluster, settings = view.cluster, view.settings
+    if cluster is None or cluster.failover is None or settings is None:
+        return None
+    request = cluster.failover
+    if request.scheduled_at is None or view.clearing_failover or not view.has_lease:
+        return None
+    if view.switchover is not None or view.busy is not None or view.shutdown:
+        return None
+    due_at = view.schedule_at
+    if due_at is not None and now - due_at <= STALE_AFTER * settings.loop_wait:
+        return None
+    return Conclusion(
+        replace(view, clearing_failover=True),
+        said=(clear_failover(view, now),),
+        facts={
+            "request": request,
+            "late": None if due_at is None else now - due_at,
+        },
+    )
+
+
+def make_way_for_a_request_while_starting(
+    view: Election, now: Instant
+) -> Conclusion | None:
+    """ELEC-12: a request to fail over does not wait until our PostgreSQL has started,
+    or has not; the lease is then released like that of a dead primary."""
+    if view.busy != "start_as_primary" or not view.has_lease or view.paused:
+        return None
+    if not view.request_is_due or not view.candidates_stand_by:
+        return None
+    request = view.cluster.failover if view.cluster else None
+    assert request is not None
+    return Conclusion(
+        replace(view, busy="demote_postgres", stepping_down=True, was_primary=True),
+        said=(
+            DemotePostgres(
+                mode="immediate",
+                reason=because("SWITCHOVER", candidate=request.candidate),
+            ),
+        ),
+        facts={"request": request},
+    )
+
+
 def begin_the_switchover(view: Election, now: Instant) -> Conclusion | None:
     """Somebody can take over: stop gracefully for it."""
     if not _switchover_is_due(view) or view.switchover is not None:
@@ -157,6 +207,8 @@ def begin_the_switchover(view: Election, now: Instant) -> Conclusion | None:
     )
     candidates = _candidates(view, switchover)
     best = candidates[0] if candidates and candidates[0].may_lead else None
+    if request.candidate is None and not _enough_voters(view):
+        best = None
     facts = {"request": request, "candidates": candidates}
     if best is None:
         return Conclusion(
@@ -218,11 +270,16 @@ def clear_failover(view: Election, now: Instant) -> WriteFailover:
 
 def probe_all(view: Election) -> ProbePeers:
     """Ask every member that was ever seen under this leader (ELEC-20)."""
+    urls = {m.name: m.api_url for m in view.known_members if m.api_url}
+    listed = view.cluster.failsafe if view.cluster else None
+    if view.settings is not None and view.settings.failsafe_mode:
+        # P-FSAFE-03: the race is run with members that only the key still knows.
+        urls = {member.name: member.api_url for member in listed or ()} | urls
     return ProbePeers(
         targets=tuple(
-            ProbeTarget(name=member.name, api_url=member.api_url)
-            for member in view.known_members
-            if member.name != view.member and member.api_url
+            ProbeTarget(name=name, api_url=urls[name])
+            for name in sorted(urls)
+            if name != view.member
         ),
         timeout=PROBE_TIMEOUT,
     )
@@ -283,21 +340,24 @@ def _sent(senders: tuple[WalSender, ...], member: MemberName) -> int | None:
     return None
 
 
+def _enough_voters(view: Election) -> bool:
+    """P-QUORUM-07: whoever takes over will need the votes of the others."""
+    settings, cluster = view.settings, view.cluster
+    if settings is None or cluster is None or settings.synchronous_mode != "quorum":
+        return True
+    sync = cluster.sync
+    if sync is None or sync.leader is None:
+        return True
+    voters = {name.lower() for name in sync.standbys}
+    healthy = sum(
+        1
+        for peer in view.peers
+        if peer.name.lower() in voters and peer.answered and peer.state == "running"
+    )
+    return healthy > sync.quorum
+
+
 def _switchover_is_due(view: Election) -> bool:
-    cluster = view.cluster
-    if cluster is None or cluster.failover is None or view.shutdown:
-        return False
     if not view.has_lease or view.phase != "primary" or view.busy is not None:
         return False
-    if view.clearing_failover:
-        return False
-    request = cluster.failover
-    if request.scheduled_at is not None and not view.schedule_is_due:
-        return False
-    if request.candidate == view.member:
-        return False
-    if view.paused and request.candidate is None:
-        return False
-    return request.leader in (None, view.member) and bool(
-        request.leader or request.candidate
-    )
+    return view.request_is_due

@@ -127,6 +127,9 @@ class Election:
     asking: LeaseAction | None = None
     """What the store has not answered yet."""
 
+    answer_by: Instant | None = None
+    """When the answer must have come: then it was lost on its way to us."""
+
     failsafe_active: bool = False
     failsafe_asked: bool = False
     renewal_failed: bool = False
@@ -285,15 +288,47 @@ class Election:
 
     @property
     def candidates_stand_by(self) -> bool:
-        """Whether another member could lead at once."""
-        if self.cluster is None:
+        """Whether another member could lead at once, as far as it published.  Whether
+        it streams does not count: it does not from a primary that is down."""
+        if self.cluster is None or self.settings is None:
             return False
+        sync = self.cluster.sync if self.settings.is_synchronous else None
         return any(
             member.name != self.member
             and member.is_running
             and member.tags.may_lead
-            and member.replication_state == "streaming"
+            and (sync is None or sync.leader is None or sync.allows(member.name))
             for member in self.cluster.members
+        )
+
+    @property
+    def request_is_due(self) -> bool:
+        """Whether the failover key asks for another leader than us, now.  In pause only
+        a named candidate, and nothing that was scheduled (PAUSE-02)."""
+        request = self.cluster.failover if self.cluster else None
+        if request is None or self.shutdown or self.clearing_failover:
+            return False
+        if request.candidate == self.member:
+            return False
+        scheduled = request.scheduled_at is not None
+        if scheduled and (self.paused or not self.schedule_is_due):
+            return False
+        if self.paused and request.candidate is None:
+            return False
+        return request.leader in (None, self.member) and bool(
+            request.leader or request.candidate
+        )
+
+    @property
+    def is_outside_the_sync_key(self) -> bool:
+        """Whether synchronous mode forbids that we lead (SYNC-01)."""
+        if self.cluster is None or self.settings is None:
+            return False
+        sync = self.cluster.sync if self.settings.is_synchronous else None
+        return (
+            sync is not None
+            and sync.leader is not None
+            and not sync.allows(self.member)
         )
 
     @property

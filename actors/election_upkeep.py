@@ -105,6 +105,7 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         view.schedule_at,
         view.promised_until,
         view.must_lead_by,
+        view.answer_by,
     ]
     if now - view.told_to_follow_at < STREAM_WITHIN:
         moments.append(view.looked_at + LOOK_EVERY)

@@ -1,0 +1,114 @@
+"""How election learns of its lease: three answers, yes, no and unknown."""
+
+from dataclasses import replace
+
+from regnal.actors.election_state import Election
+from regnal.messages.base import Instant, MemberName, Message
+from regnal.messages.lease import (
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+    LeaseAction,
+    LeaseRefused,
+    LeaseUnconfirmed,
+)
+from regnal.messages.probes import FailsafeAnswered
+
+
+def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
+    match message:
+        case LeaderAcquired(valid_until=until):
+            return replace(
+                view,
+                lease_until=until,
+                disowned=False,
+                asking=None,
+                lease_refused=False,
+                renewal_due=False,
+                renewal_failed=False,
+                failsafe_active=False,
+                failsafe_asked=False,
+                suspicious_since=None,
+            )
+        case LeaderRenewed(valid_until=until):
+            return replace(
+                view,
+                lease_until=max(until, view.lease_until or until),
+                asking=None,
+                renewal_failed=False,
+                failsafe_active=False,
+                failsafe_asked=False,
+            )
+        case LeaderReleased():
+            return replace(
+                view,
+                lease_until=None,
+                disowned=True,
+                asking=None,
+                switchover=None,
+                handed_to=None,
+                handed_at=None,
+            )
+        case LeaderHandedOver():
+            session = view.cluster.leader.session if _leads(view) else None  # type: ignore[union-attr]
+            return replace(view, lease_until=None, asking=None, own_session=session)
+        case LeaseRefused(action=action, holder=holder):
+            return _learn_refusal(view, action, holder, now)
+        case LeaseUnconfirmed(action=action):
+            return replace(
+                view,
+                asking=None,
+                renewal_due=view.renewal_due or action == "renew",
+                renewal_failed=view.renewal_failed or action == "renew",
+                retry_at=now + 0.5 if action != "renew" else view.retry_at,
+            )
+        case FailsafeAnswered(votes=votes, asked_at=asked_at):
+            agreed = all(vote.accepted for vote in votes)
+            if not agreed or view.settings is None or view.lease_until is None:
+                return view
+            return replace(
+                view,
+                failsafe_active=True,
+                failsafe_asked=False,
+                lease_until=max(view.lease_until, asked_at + view.settings.ttl),
+            )
+        case _:
+            return view
+
+
+def _learn_refusal(
+    view: Election, action: LeaseAction, holder: MemberName | None, now: Instant
+) -> Election:
+    """A definite no.  A key that is gone when we renew it was deleted, and nobody has
+    it: then there is time to take it again, though not more than the lease had."""
+    known = replace(view, asking=None)
+    match action:
+        case "renew" if holder is None and view.lease_until is not None:
+            assert view.settings is not None
+            last_moment = view.lease_until - view.margin
+            return replace(
+                known,
+                lease_until=None,
+                disowned=True,
+                must_lead_by=min(last_moment, now + view.settings.retry_timeout),
+            )
+        case "renew":
+            return replace(known, lease_until=None, disowned=True, lease_refused=True)
+        case "acquire":
+            # Who writes, and is told that another leads, must stop.
+            lost = view.is_writable or view.lease_refused
+            until = None if view.is_writable else view.lease_until
+            return replace(known, lease_until=until, lease_refused=lost)
+        case "release":
+            return replace(known, lease_until=None, disowned=True)
+        case "hand_over":
+            return replace(
+                known, lease_until=None, disowned=True, handed_to=None, handed_at=None
+            )
+        case "withdraw":
+            return replace(known, handed_to=None, handed_at=None)
+
+
+def _leads(view: Election) -> bool:
+    return view.cluster is not None and view.cluster.leader is not None
