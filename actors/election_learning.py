@@ -275,6 +275,7 @@ def _learn_of_intents(view: Election, message: Message, now: Instant) -> Electio
                 busy=None,
                 failure=None,
                 failed_intent=None,
+                stepping_down=view.stepping_down and intent != "demote_postgres",
                 was_primary=False if checked else view.was_primary,
                 told_to_follow_at=now if followed else view.told_to_follow_at,
             )
