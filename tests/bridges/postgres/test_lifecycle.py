@@ -134,6 +134,8 @@ def run_until_killed(member: Driven) -> None:
 
 def test_after_a_crash_it_starts_again(primary: Driven) -> None:
     os.kill(postmaster_pid(primary), signal.SIGKILL)
+    # As the supervisor does: it orders nothing before it knows of the end.
+    primary.voice.wait_for(PostmasterExited, lambda _: True, "end of it")
 
     primary.do(START_PRIMARY, PostgresStarted)
 
