@@ -259,9 +259,9 @@ class Election:
         if self.promise_is_known or self.cluster is None:
             return True
         answered = {peer.name for peer in self.peers if peer.answered}
-        listed = self.cluster.failsafe or ()
-        others = (m.name for m in listed if m.name != self.member)
-        return not all(name in answered for name in others)
+        listed = [member.name for member in self.cluster.failsafe or ()]
+        listed += [member.name for member in self.known_members]
+        return any(n not in answered for n in listed if n != self.member)
 
     @property
     def margin(self) -> float:
