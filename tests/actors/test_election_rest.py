@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from regnal.actors import election_following as following
 from regnal.actors import election_pause as pause
+from regnal.actors.election import RULES
 from regnal.actors.election_rule import Conclusion, Rule
 from regnal.actors.election_state import Election, Reinitialize, Restart
 from regnal.messages.base import Message
@@ -25,8 +27,10 @@ from tests.actors.election_views import (
     CRASHED,
     LEADER,
     NOW,
+    PG2,
     RACER,
     STANDBY,
+    STOPPED,
     with_settings,
 )
 
@@ -41,6 +45,13 @@ def asked_for(given: Election) -> Election:
     assert given.cluster is not None
     cluster = given.cluster.model_copy(update={"failover": FOR_US})
     return paused(replace(given, cluster=cluster))
+
+
+def test_every_rule_has_tests() -> None:
+    """A rule that no test of this folder names is a rule that nobody looked at."""
+    texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
+    missing = [r.__name__ for r in RULES if not any(r.__name__ in t for t in texts)]
+    assert missing == []
 
 
 def without_leader(given: Election) -> Election:
@@ -64,6 +75,7 @@ NOT_STREAMING = replace(
     told_to_follow_at=NOW - 1,
     looked_at=NOW - 1,
 )
+WAITING = replace(STOPPED, phase="checking", busy="follow_leader", following=PG2)
 REBUILD = replace(
     STANDBY, reinitialize=Reinitialize("r1", force=False, from_leader=True)
 )
@@ -96,6 +108,12 @@ RESTART = replace(STANDBY, restart=Restart("r2", 7.0))
             paused(CRASHED),
             ReleaseLeader,
             id="PAUSE-03: a holder that is no primary gives it up",
+        ),
+        pytest.param(
+            following.wait_no_longer_for_a_leader_that_is_gone,
+            without_leader(WAITING),
+            FollowLeader,
+            id="RWD-05: whom it was to be compared with leads no more",
         ),
         pytest.param(
             following.reinitialize_this_member,
@@ -155,6 +173,11 @@ def test_it_speaks(rule: Rule, given: Election, said: type[Message]) -> None:
         ),
         pytest.param(
             pause.keep_hands_off_in_pause, LEADER, id="hands on outside pause"
+        ),
+        pytest.param(
+            following.wait_no_longer_for_a_leader_that_is_gone,
+            WAITING,
+            id="RWD-05: the leader is there",
         ),
         pytest.param(
             following.reinitialize_this_member,
