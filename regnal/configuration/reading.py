@@ -25,6 +25,9 @@ MAX_BITS = 64
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 
+_DEEPER_THAN_LIBYAML = "maximum nesting depth"
+"""Its scanner has a limit of its own since PyYAML 6.0.4, far beyond ours."""
+
 
 def read_path(path: Path) -> Tree:
     """A file, or all `*.yml` and `*.yaml` of a directory in alphabetical order."""
@@ -58,6 +61,8 @@ def read_yaml(text: bytes | str, source: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
+        if _DEEPER_THAN_LIBYAML in str(error.problem):
+            raise _too_deep(source, line) from error
         reason = f"is not YAML: {error.problem or error.context}"
         raise _refused(
             source, reason, "correct the syntax at this place", line
