@@ -29,19 +29,40 @@ MAXIMUM_LINE: Bytes = 64 * 1024 * 1024
 _WALL = len("2026-11-23T07:31:02.114901Z")
 
 
-class Record(NamedTuple):
-    """One line of a journal."""
+class Record:
+    """One line of a journal; what is in it is parsed when somebody asks."""
 
-    n: RecordNumber
-    kind: str
-    fields: dict[str, Any]
-    """All of it, as JSON has it."""
+    __slots__ = ("_fields", "is_held", "kind", "line", "n")
 
-    line: bytes
-    """As it lies in the file, newline included."""
+    def __init__(
+        self, n: RecordNumber, kind: str, line: bytes, *, is_held: bool = False
+    ) -> None:
+        self.n = n
+        self.kind = kind
+        self.line = line
+        """As it lies in the file, newline included."""
 
-    is_held: bool = False
-    """Whether it is not in the chain yet: its number may change, it has no hash."""
+        self.is_held = is_held
+        """Whether it is not in the chain yet: its number may change, it has no hash."""
+
+        self._fields: dict[str, Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self.line == other.line
+
+    def __hash__(self) -> int:
+        return hash(self.line)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All of it, as JSON has it.  Of a line that somebody forged, hash and all,
+        and that is not JSON: its number and kind alone."""
+        if self._fields is None:
+            try:
+                self._fields = from_json(self.line)
+            except ValueError:
+                self._fields = {"n": self.n, "kind": self.kind, "hlc": ""}
+        return self._fields
 
     @property
     def wall(self) -> str:
@@ -192,14 +213,13 @@ class SegmentReader:
         )
 
     def _take(self, text: bytes) -> Iterator[Record | Damage]:
-        fields, damage = self._check.take(text, self._segment, self._offset)
+        number, kind, damage = self._check.take(text, self._segment, self._offset)
         self._offset += len(text)
         if damage is not None:
             yield damage
-        if fields is not None:
-            kind = fields["kind"]
+        if number:
             self.is_sealed = kind == "seal"
-            yield Record(fields["n"], kind, fields, text)
+            yield Record(number, kind, text)
 
 
 def _reader(segment: Segment, check: ChainCheck) -> SegmentReader | None:
@@ -257,5 +277,4 @@ def _held(groups: Sequence[Sequence[Body]], number: RecordNumber) -> Iterator[Re
         for body in group:
             number += 1
             line = b'{"n":%d,%b}\n' % (number, body)
-            fields = from_json(line)
-            yield Record(number, fields["kind"], fields, line, is_held=True)
+            yield Record(number, from_json(line)["kind"], line, is_held=True)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic_core import from_json
 
 from regnal.actors.cast import DECIDERS
 from regnal.actors.step import Decider
@@ -25,7 +24,7 @@ def restored(decider: Decider[Any], state: object) -> object:
     audience.learn({decider.name: Learned(state, "pg1/1/7")})
     (body,) = audience.snapshot({"hlc": "2026-11-23T07:31:02.114901Z+3/pg1", "at": 1.0})
     text, _ = line(1, body, NO_HASH)
-    record = Record(1, "snapshot", from_json(text), text)
+    record = Record(1, "snapshot", text)
     assert record.fields["heard"] == "pg1/1/7"
     return state_of(record, decider)
 

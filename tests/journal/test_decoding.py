@@ -1,5 +1,6 @@
 """Old journals are read for ever; new ones are at least not fatal."""
 
+import json
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -31,7 +32,7 @@ def record(**fields: Any) -> Record:
         "data": {"member": "pg1"},
         **fields,
     }
-    return Record(7, whole["kind"], whole, b"")
+    return Record(7, whole["kind"], json.dumps(whole).encode())
 
 
 class DoorOpened(Observation):
