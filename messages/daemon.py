@@ -1,14 +1,15 @@
 """The daemon itself: its start, its end, and what goes wrong inside it."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from regnal.messages.base import Command, Decision, MemberName, Observation, Seconds
+from regnal.messages.base import Command, Decision, MemberName, Observation
 
 
 class DaemonStarted(Observation):
     """The first message of an incarnation."""
 
     kind: Literal["daemon_started"] = "daemon_started"
+    version: ClassVar[int] = 2
     member: MemberName
     scope: str
     incarnation: int
@@ -19,6 +20,9 @@ class DaemonStarted(Observation):
     """Instants compare only within one boot."""
 
     pid: int
+    last_reset: str | None = None
+    """Why the host started the last time, where a watchdog device says that it was
+    its doing; None: not known."""
 
 
 class ShutdownRequested(Observation):
@@ -65,18 +69,3 @@ class ObservationSuperseded(Observation):
     """Id of the message that was not heard."""
 
     newer: str
-
-
-class StallNoticed(Observation):
-    """The daemon did not run for a while."""
-
-    kind: Literal["stall_noticed"] = "stall_noticed"
-    missing: Seconds
-    suspended: Seconds
-    """Of these, how long the machine was suspended."""
-
-    wall_step: Seconds
-    """By how much the wall clock moved against the monotonic one."""
-
-    kernel: tuple[tuple[str, str], ...]
-    """What the kernel knows: pressure, scheduler wait, steal, faults."""

@@ -20,6 +20,7 @@ from regnal.messages.base import (
     WallTime,
 )
 from regnal.messages.cluster import HistoryLine
+from regnal.messages.host import DiskRoom
 from regnal.messages.reasons import Reason
 
 
@@ -204,6 +205,7 @@ class PostmasterExited(Observation):
     """The postmaster is gone; known within milliseconds (pidfd)."""
 
     kind: Literal["postmaster_exited"] = "postmaster_exited"
+    version: ClassVar[int] = 2
     pid: int
     exit_status: int | None
     """None: it was not our child, the kernel does not tell."""
@@ -215,6 +217,9 @@ class PostmasterExited(Observation):
     control: ControlData | None
     oom_killed: bool | None = None
     """None: cannot be known."""
+
+    disks: tuple[DiskRoom, ...] = ()
+    """Room for the data and for the WAL, just after the end."""
 
 
 class ReplicationEnded(Observation):
@@ -454,6 +459,7 @@ class DivergenceChecked(Outcome):
     """Whether our data can follow the upstream as it is."""
 
     kind: Literal["divergence_checked"] = "divergence_checked"
+    version: ClassVar[int] = 2
     verdict: Literal["can_follow", "diverged", "upstream_not_ready", "unknown"]
     """upstream_not_ready: it is in recovery or has not checkpointed on its
     timeline; ask again.  unknown: it did not answer, or our data do not tell."""
@@ -465,6 +471,9 @@ class DivergenceChecked(Outcome):
     """Where the upstream's history left our timeline; None: it did not."""
 
     explanation: str = ""
+    lost_commits: int | None = None
+    """Transactions that only we have, by the commit records in our WAL after
+    `switch_lsn`; None: not diverged, or they could not be counted."""
 
 
 class PostgresRewound(Outcome):

@@ -1,6 +1,6 @@
 """Probes: what other members answer on their REST API."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from regnal.messages.base import (
     LSN,
@@ -47,10 +47,13 @@ class PeerStatus(Value):
     nofailover: bool = False
     failover_priority: int = 1
     watchdog_failed: bool = False
+    hlc: str | None = None
+    """Its hybrid clock when it answered; None: it does not run Regnal."""
 
 
 class PeersProbed(Outcome):
     kind: Literal["peers_probed"] = "peers_probed"
+    version: ClassVar[int] = 2
     peers: tuple[PeerStatus, ...]
     """In the order of the targets."""
 

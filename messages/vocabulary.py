@@ -33,7 +33,6 @@ from regnal.messages.daemon import (
     ObservationSuperseded,
     ShutdownCompleted,
     ShutdownRequested,
-    StallNoticed,
 )
 from regnal.messages.fencing import (
     ActivateWatchdog,
@@ -46,6 +45,12 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
     WatchdogNotUsable,
+)
+from regnal.messages.host import (
+    ActorsLate,
+    ClockSkewSeen,
+    ClockStepped,
+    StallNoticed,
 )
 from regnal.messages.lease import (
     AcquireLeader,
@@ -200,6 +205,9 @@ _WORDS: tuple[type[Message], ...] = (
     ActorFailed,
     ObservationSuperseded,
     StallNoticed,
+    ActorsLate,
+    ClockStepped,
+    ClockSkewSeen,
     ArmGuard,
     DisarmGuard,
     GuardFailed,

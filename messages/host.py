@@ -1,0 +1,102 @@
+"""The host: what its kernel tells when something did not run, or had no room.
+
+A daemon that was absent cannot see what happened meanwhile; the kernel kept account.
+"""
+
+from typing import Literal
+
+from regnal.messages.base import Bytes, MemberName, Observation, Seconds, Value
+
+
+class KernelAccount(Value):
+    """What the kernel counted between two moments; None: it does not tell here."""
+
+    ran: Seconds | None = None
+    """CPU time that all threads of the daemon used."""
+
+    waited: Seconds | None = None
+    """How long our thread was ready and had no CPU (/proc/…/schedstat)."""
+
+    blocked_on_io: Seconds | None = None
+    """Of our thread, where the kernel keeps delay accounts."""
+
+    major_faults: int | None = None
+    """Pages of the daemon that had to be read from disk."""
+
+    stolen: Seconds | None = None
+    """CPU time that the hypervisor gave to others, over all CPUs."""
+
+    throttled: Seconds | None = None
+    """For which the cgroup was held back by its CPU quota."""
+
+    cpu_pressure: Seconds | None = None
+    """For which some task of the host waited for a CPU (PSI, `some`)."""
+
+    memory_pressure: Seconds | None = None
+    """For which all tasks of the host waited for memory (PSI, `full`)."""
+
+    io_pressure: Seconds | None = None
+    """For which all tasks of the host waited for disks (PSI, `full`)."""
+
+
+class MailboxAge(Value):
+    """What waits in the mailbox of an actor."""
+
+    actor: str
+    waiting: int
+    oldest: Seconds
+    """How long the message that is handled, or comes next, has been waiting."""
+
+
+class StallNoticed(Observation):
+    """The daemon did not run for a while, says a thread that does nothing but sleep
+    a little and look at the clock."""
+
+    kind: Literal["stall_noticed"] = "stall_noticed"
+    missing: Seconds
+    """How much longer than it should the thread slept, suspend included."""
+
+    suspended: Seconds
+    """Of these, how long the machine was suspended (BOOTTIME against MONOTONIC)."""
+
+    wall_step: Seconds
+    """By how much the wall clock moved against the others; negative: back."""
+
+    account: KernelAccount
+    mailboxes: tuple[MailboxAge, ...]
+
+
+class ClockStepped(Observation):
+    """The wall clock was set, while the daemon ran."""
+
+    kind: Literal["clock_stepped"] = "clock_stepped"
+    step: Seconds
+    """Negative: back."""
+
+
+class ClockSkewSeen(Observation):
+    """Another member's wall clock differs from ours, as its stamps show."""
+
+    kind: Literal["clock_skew_seen"] = "clock_skew_seen"
+    member: MemberName
+    ahead: Seconds
+    """Negative: behind.  Includes how old its stamp was, so at most that much less."""
+
+
+class ActorsLate(Observation):
+    """The daemon runs, but an actor does not get through its mailbox."""
+
+    kind: Literal["actors_late"] = "actors_late"
+    mailboxes: tuple[MailboxAge, ...]
+    """Of the late ones."""
+
+    account: KernelAccount
+    """Since they were last in time."""
+
+
+class DiskRoom(Value):
+    """A file system, as statvfs(3) shows it to the daemon's user."""
+
+    path: str
+    free: Bytes
+    size: Bytes
