@@ -116,8 +116,10 @@ def withdraw_an_unanswered_hand_over(view: Election, now: Instant) -> Conclusion
 def complete_the_shutdown(view: Election, now: Instant) -> Conclusion | None:
     """PostgreSQL has stopped.  Where nobody has our last record the key is left to
     expire: released, it would invite a member that lacks rows."""
-    if not view.shutdown or view.shutdown_said:
+    if not view.shutdown:
         return None
+    if view.shutdown_said:
+        return Conclusion(view)  # the last word: no rule below may speak after it
     if view.phase not in ("stopped", "absent"):
         return None
     if view.asking is not None:

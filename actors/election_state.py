@@ -26,6 +26,9 @@ history is compared with the leader's."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at a standby that is about to stream."""
 
+TO_FOLLOW = ("follow_leader", "clone_member", "reinitialize_member")
+"""Kinds of the intents that start PostgreSQL as a standby."""
+
 WRITABLE_PHASES: tuple[Phase, ...] = ("primary", "promoting", "checkpointing")
 
 
@@ -218,7 +221,10 @@ class Election:
         """Whether PostgreSQL takes writes, or is about to."""
         if self.phase in WRITABLE_PHASES:
             return True
-        restarting = self.phase in ("starting", "restarting")
+        # What starts to follow is in recovery; its last observation may be of before.
+        restarting = (
+            self.phase in ("starting", "restarting") and self.busy not in TO_FOLLOW
+        )
         return restarting and (
             self.busy == "start_as_primary"
             or (self.postgres is not None and self.postgres.is_primary)

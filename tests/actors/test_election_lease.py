@@ -146,6 +146,10 @@ SILENT = {
         rules.step_down_when_another_leads, with_settings(ROBBED, paused=True)
     ),
     "a standby where another leads": Case(rules.step_down_when_another_leads, STANDBY),
+    "ELEC-25: it starts to follow, and was last seen as a primary": Case(
+        rules.step_down_when_another_leads,
+        replace(ROBBED, phase="starting", busy="follow_leader"),
+    ),
     "ELEC-01: time to spare": Case(
         rules.step_down_before_the_lease_ends, replace(LEADER, lease_until=NOW + 5.1)
     ),

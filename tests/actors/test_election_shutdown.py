@@ -157,6 +157,10 @@ SPEAKS = {
         replace(LEFT, asking="hand_over", shutdown_waits_since=NOW - 6),
         (ShutdownCompleted,),
     ),
+    "P-ELEC-02: after the last word the key is not released either": Case(
+        rules.complete_the_shutdown,
+        replace(LEFT, postgres=DOWN, shutdown_said=True),
+    ),
     "ELEC-25: first everybody is asked": Case(
         rules.probe_before_the_switchover,
         replace(WANTED, peers_at=NOW - 60),
