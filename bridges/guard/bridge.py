@@ -67,6 +67,8 @@ class GuardBridge:
                 raise AssertionError(envelope.message)
 
     def _order(self, word: str, cause: Envelope[Message]) -> None:
+        # A daemon that was frozen hears here of what the guard did meanwhile.
+        self._tell_of_fencing()
         with self._lock:
             try:
                 self._ask(word)
@@ -145,7 +147,7 @@ class GuardBridge:
         return connection
 
     def _tell_of_fencing(self) -> None:
-        """What the guard did while no daemon was there to see it."""
+        """What the guard did while we did not run."""
         told = self._record.with_suffix(".told")
         try:
             lines = self._record.read_text().splitlines()

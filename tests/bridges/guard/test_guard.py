@@ -128,15 +128,36 @@ def test_the_guard_outlives_its_daemon_and_the_next_one_hears_of_it(
     assert ended_within(process, 3)
     process.wait()
     second = GuardBridge(data, tmp_path / "guard.jsonl", said, now)
-    deadline = now() + 3
-    record = tmp_path / "guard.jsonl"
-    while now() < deadline and not (record.exists() and record.read_text()):
-        select.select([], [], [], 0.01)
+    wait_for_the_record(tmp_path)
     second.start()
     second.stop()
 
     fenced = [m for m in said.messages if isinstance(m, GuardFenced)]
     assert [f.postmaster_pid for f in fenced] == [process.pid]
+
+
+def test_a_daemon_that_was_frozen_hears_of_it_when_it_goes_on(
+    guard: GuardBridge, data: Path, tmp_path: Path, said: Said
+) -> None:
+    process = postmaster(data, SLEEP)
+    guard.perform(order(ArmGuard(deadline=now() + 0.2)))
+    assert ended_within(process, 3)
+    process.wait()
+    wait_for_the_record(tmp_path)
+
+    guard.perform(order(DisarmGuard()))
+    guard.perform(order(DisarmGuard()))
+
+    fenced = [m for m in said.messages if isinstance(m, GuardFenced)]
+    assert [f.postmaster_pid for f in fenced] == [process.pid]
+
+
+def wait_for_the_record(directory: Path) -> None:
+    """The guard writes it down after the deed."""
+    deadline, record = now() + 3, directory / "guard.jsonl"
+    while not (record.exists() and record.read_text()):
+        assert now() < deadline, "nothing was written down"
+        select.select([], [], [], 0.01)
 
 
 def test_a_restarted_daemon_takes_the_armed_guard_over(
