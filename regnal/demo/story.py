@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from regnal.demo.binaries import NothingToRun
 from regnal.demo.cluster import Cluster, Member
 from regnal.demo.writer import Writer
-from regnal.replay.explain import Story, explain
-from regnal.replay.story_text import as_text
+from regnal.replay.explaining.explain import Investigation
+from regnal.replay.explaining.story import Story
+from regnal.replay.telling.text import story_text
 
 Tell = Callable[[str], None]
 
@@ -132,9 +133,11 @@ class Demonstration:
         self.report.missing = writer.missing()
 
     def _explain(self) -> None:
-        story = explain([member.journal for member in self._cluster.members])
-        if story is not None:
-            self.report.stories.append(story)
+        journals = {member.name: member.journal for member in self._cluster.members}
+        investigation = Investigation(journals)
+        changes = [i for i in investigation.incidents if i.kind == "leader_changed"]
+        if changes:
+            self.report.stories.append(investigation.story(changes[-1]))
 
     def _note_outage(self, writer: Writer, what: str, since: float) -> None:
         outage = writer.longest_outage(since)
@@ -156,6 +159,10 @@ class Demonstration:
         self._tell(f"[{time.monotonic() - self._began_at:6.1f} s] {text}")
 
 
+WIDTH = 100
+"""Columns of the explanations."""
+
+
 def summary(report: Report, *, synchronous: bool) -> str:
     """The figures, and what a missing row means."""
     lines = ["", "Write outages (longest time without an acknowledged commit):"]
@@ -174,5 +181,10 @@ def summary(report: Report, *, synchronous: bool) -> str:
             else "That must not happen in synchronous mode."
         )
     for story in report.stories:
-        lines += ["", "Explained from the journals:", "", as_text(story)]
+        lines += [
+            "",
+            "Explained from the journals:",
+            "",
+            story_text(story, width=WIDTH),
+        ]
     return "\n".join(lines)

@@ -179,9 +179,7 @@ def _simultaneous(tracks: Sequence[Track], known: Samples) -> Samples:
                 if one == other or ((one, other) in known and (other, one) in known):
                     continue
                 samples[one, other].append((at, other_at - at + SIMULTANEOUS))
-    return {
-        pair: [*known.get(pair, ()), *found] for pair, found in samples.items()
-    }
+    return {pair: [*known.get(pair, ()), *found] for pair, found in samples.items()}
 
 
 def _reach(samples: Samples, boot: Boot) -> int:
@@ -216,7 +214,10 @@ def _offsets(far: Boot, near: Boot, samples: Samples) -> Offsets | None:
     if both:
         return Offsets(
             [
-                ((stretch + 0.5) * STRETCH, Bounds(least[stretch], most[stretch]).middle)
+                (
+                    (stretch + 0.5) * STRETCH,
+                    Bounds(least[stretch], most[stretch]).middle,
+                )
                 for stretch in both
             ]
         )

@@ -4,6 +4,7 @@ Moments are seconds since 1970 as `alignment.Clocks` gives them.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -93,10 +94,8 @@ class Evidence:
     def last(
         self, since: Moment, until: Moment, *what: str, member: MemberName | None = None
     ) -> Happening | None:
-        found = None
-        for found in self.between(since, until, *what, member=member):
-            pass
-        return found
+        last = deque(self.between(since, until, *what, member=member), maxlen=1)
+        return last[0] if last else None
 
     def lane(self, member: MemberName, lane: LaneName) -> tuple[Span, ...]:
         return self.spans.get((member, lane), ())

@@ -159,9 +159,7 @@ class Tracker:
             "renew_leader": self._asked_to_renew,
             "leader_renewed": self._renewed,
         }
-        self._seen_types = {
-            name.encode() for name in (*MARKED, *self._observers)
-        }
+        self._seen_types = {name.encode() for name in (*MARKED, *self._observers)}
 
     def wants(self, what: bytes) -> bool:
         """Whether records of this type, or of this `actor/rule`, are of use here."""
@@ -310,12 +308,7 @@ class Tracker:
 
     def _postgres(self, entry: Entry, when: When) -> None:
         status = _mapping(entry.data.get("status"))
-        state = {"absent": "absent", "starting": "starting"}.get(
-            str(status.get("process"))
-        )
-        recovery = status.get("in_recovery")
-        if state is None:
-            state = {True: "standby", False: "primary"}.get(recovery, "unknown")
+        state, recovery = _state_of(status), status.get("in_recovery")
         lane = self.track.lane("postgres")
         if not (lane and lane[-1].state == "stopping" and state != "absent"):
             self.track.change("postgres", when, state, entry.number)
@@ -351,16 +344,18 @@ class Tracker:
         members = [_mapping(one) for one in view.get("members") or ()]
         seen = self.track.leader_keys
         request = view.get("failover")
-        is_news = not seen or (seen[-1].holder, seen[-1].revision, seen[-1].request) != (
+        is_news = not seen or (
+            seen[-1].holder,
+            seen[-1].revision,
+            seen[-1].request,
+        ) != (
             holder,
             revision,
             request,
         )
         if is_news:
             names = tuple(str(one.get("name")) for one in members)
-            seen.append(
-                KeySeen(when, holder, revision, request, names, entry.number)
-            )
+            seen.append(KeySeen(when, holder, revision, request, names, entry.number))
         self.track.change("leader", when, str(holder or "nobody"), entry.number)
         self.track.change("store", when, "reachable", entry.number)
         for one in members:
@@ -422,6 +417,16 @@ FORGOTTEN: tuple[LaneName, ...] = (
 
 SLOW_ANSWER: Seconds = 1.0
 """From which on a renewal is worth a mark."""
+
+
+def _state_of(status: dict[str, Any]) -> str:
+    """Of the lane `postgres`."""
+    process = str(status.get("process"))
+    if process in ("absent", "starting"):
+        return process
+    if status.get("in_recovery") is None:
+        return "unknown"
+    return "standby" if status["in_recovery"] else "primary"
 
 
 def _is_soon_after(earlier: When, later: When) -> bool:

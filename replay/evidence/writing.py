@@ -1,0 +1,181 @@
+"""Writing: when which member's PostgreSQL took writes, and how that is known.
+
+A daemon that ended without a word could not write down when its PostgreSQL did; then
+whoever streamed from it, the guard, or its next life tells.  Of a member without a
+journal the leader key shows when it led, and so may have written.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from regnal.messages.base import MemberName, Seconds
+from regnal.replay.evidence.evidence import Evidence, LifeSpan, Moment, Span
+from regnal.replay.evidence.reigns import Reign
+
+Known = Literal["observed", "fenced", "standbys", "last_record", "key", "open"]
+"""How the end is known.  observed: the daemon saw it.  fenced: the guard wrote it
+down.  standbys: their streams ended.  last_record: it is at least so late.
+key: its journal is missing, the leader key was gone.  open: it has not ended, as far as the journals go."""
+
+HEARTBEATS: Seconds = 90.0
+"""How long after the last record of a leader the end of its standbys' streams may
+still be its end: a lease and its heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """A stretch in which a member's PostgreSQL took writes."""
+
+    member: MemberName
+    since: Moment
+    until: Moment
+    known: Known
+
+
+def writable(evidence: Evidence, reigns: Sequence[Reign]) -> tuple[Writable, ...]:
+    """Of all members, in order."""
+    found = [
+        stretch
+        for member in evidence.members
+        for stretch in _of_member(evidence, member)
+    ]
+    found += [
+        _of_reign(evidence, reign)
+        for reign in reigns
+        if not _has_journal_of(evidence, reign)
+    ]
+    return tuple(sorted(found, key=lambda stretch: stretch.since))
+
+
+def _has_journal_of(evidence: Evidence, reign: Reign) -> bool:
+    """Whether the holder's own journal covers the reign, or some of it."""
+    ended = evidence.end if reign.ended is None else reign.ended
+    return any(
+        life.began <= ended and life.last >= reign.began
+        for life in evidence.lives.get(reign.holder, ())
+    )
+
+
+def _of_reign(evidence: Evidence, reign: Reign) -> Writable:
+    if reign.ended is None:
+        return Writable(reign.holder, reign.began, evidence.end, "open")
+    streams = evidence.first(
+        max(reign.began, reign.ended - HEARTBEATS), reign.ended, "replication_ended"
+    )
+    if streams is not None:
+        return Writable(reign.holder, reign.began, streams.moment, "standbys")
+    return Writable(reign.holder, reign.began, reign.ended, "key")
+
+
+def _of_member(evidence: Evidence, member: MemberName) -> Iterator[Writable]:
+    """Adjoining stretches are one: a daemon that is started beside a running primary
+    finds it running."""
+    last: Writable | None = None
+    for span in evidence.lane(member, "postgres"):
+        if span.state != "primary":
+            continue
+        stretch = _stretch(evidence, span)
+        if last is not None and stretch.since <= last.until:
+            stretch = Writable(member, last.since, stretch.until, stretch.known)
+        elif last is not None:
+            yield last
+        last = stretch
+    if last is not None:
+        yield last
+
+
+def _stretch(evidence: Evidence, span: Span) -> Writable:
+    life = evidence.life_at(span.member, span.since)
+    ends_in_life = span.until is not None and (
+        life is None or span.until <= life.last or life.life.end == "stopped"
+    )
+    if span.until is not None and ends_in_life:
+        return _ended_in_sight(evidence, span, span.until)
+    assert life is not None
+    following = evidence.life_after(life)
+    if following is None and life.life.end == "open" and _still_leads(evidence, life):
+        return Writable(span.member, span.since, evidence.end, "open")
+    if following is not None and _found_running(evidence, following):
+        return Writable(span.member, span.since, following.last, "observed")
+    fenced = _fenced(evidence, span.member, life, following)
+    if fenced is not None:
+        return Writable(span.member, span.since, fenced, "fenced")
+    streams = _streams_ended(evidence, span.member, life)
+    if streams is not None:
+        return Writable(span.member, span.since, streams, "standbys")
+    return Writable(span.member, span.since, life.last, "last_record")
+
+
+def _ended_in_sight(evidence: Evidence, span: Span, until: Moment) -> Writable:
+    """A frozen daemon sees the end late; the guard tells when it was."""
+    fenced = evidence.last(span.since, evidence.end, "guard_fenced", member=span.member)
+    if fenced is not None:
+        moment = _moment_of_fencing(evidence, fenced.member, fenced.data.get("at"))
+        if moment is not None and span.since <= moment <= until:
+            return Writable(span.member, span.since, moment, "fenced")
+    return Writable(span.member, span.since, until, "observed")
+
+
+def _still_leads(evidence: Evidence, life: LifeSpan) -> bool:
+    """Whether nobody saw another leader, or none, after the last record."""
+    return not any(
+        change.since > life.last and change.state != life.member
+        for other in evidence.members
+        for change in evidence.lane(other, "leader")
+    )
+
+
+def _found_running(evidence: Evidence, life: LifeSpan) -> bool:
+    """Whether the first thing that this life knows of PostgreSQL is a primary that it
+    did not start."""
+    for span in evidence.lane(life.member, "postgres"):
+        if span.since >= life.began and span.state != "unknown":
+            return span.state == "primary"
+    return False
+
+
+def _fenced(
+    evidence: Evidence,
+    member: MemberName,
+    life: LifeSpan,
+    following: LifeSpan | None,
+) -> Moment | None:
+    """When the guard ended it, as the next life learned."""
+    if following is None:
+        return None
+    told = evidence.first(
+        following.began, following.last, "guard_fenced", member=member
+    )
+    if told is None:
+        return None
+    moment = _moment_of_fencing(evidence, member, told.data.get("at"))
+    is_ours = moment is not None and life.began <= moment <= following.began
+    return moment if is_ours else None
+
+
+def _moment_of_fencing(
+    evidence: Evidence, member: MemberName, at: object
+) -> Moment | None:
+    """Of an instant of the boot in which the guard ran."""
+    if not isinstance(at, int | float):
+        return None
+    life = evidence.lives[member][-1]
+    for life in reversed(evidence.lives[member]):
+        if life.life.began.at <= at:
+            break
+    return evidence.clocks.moment(life.life.began._replace(at=float(at)))
+
+
+def _streams_ended(
+    evidence: Evidence, member: MemberName, life: LifeSpan
+) -> Moment | None:
+    """When the first standby lost its stream."""
+    ended = [
+        happening.moment
+        for happening in evidence.between(
+            life.last - 1, life.last + HEARTBEATS, "replication_ended"
+        )
+        if happening.member != member
+    ]
+    return min(ended, default=None)

@@ -1,0 +1,103 @@
+"""Hindrances: what kept members from taking over, each with the member and the reason."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from regnal.messages.base import MemberName
+from regnal.replay.evidence.evidence import Happening
+from regnal.replay.explaining.findings import Finding
+from regnal.replay.explaining.look import Look
+
+RACES = (
+    "election/leave_the_race_to_a_better_one",
+    "election/acquire_as_the_best_candidate",
+    "election/acquire_as_the_next_candidate",
+)
+"""Steps whose facts have all candidates with a verdict each."""
+
+MAY_LEAD = ("BEST", "CANDIDATE_BEHIND", "CANDIDATE_LOWER_PRIORITY", "CANDIDATE_LEVEL")
+
+
+def hindrances(look: Look) -> tuple[Finding, ...]:
+    """In the order of their weight."""
+    return (
+        *_paused(look),
+        *_failed_promotions(look),
+        *_nobody_eligible(look),
+        *_store_away(look),
+    )
+
+
+def decisive(look: Look, found: tuple[Finding, ...]) -> Finding | None:
+    """The one that decided how it went: somebody else should have taken over, and did
+    not, in the time that a lease takes."""
+    if look.gap.successor not in (None, look.member) or not found:
+        return None
+    settings = look.evidence.settings(look.member, look.ended_writing)
+    patience = settings.get("ttl", 30.0)
+    if look.end - look.ended_writing < patience and look.gap.successor is not None:
+        return None
+    return found[0]
+
+
+def _paused(look: Look) -> Iterator[Finding]:
+    for member in (*look.others, look.member):
+        if look.evidence.state(member, "paused", look.ended_writing) == "paused":
+            yield Finding("paused", {"member": member})
+            return
+
+
+def _failed_promotions(look: Look) -> Iterator[Finding]:
+    told: set[MemberName] = set()
+    for failed in look.evidence.between(look.ended_writing, look.end, "intent_failed"):
+        if failed.data.get("intent") != "become_primary" or failed.member in told:
+            continue
+        told.add(failed.member)
+        reason = failed.data.get("reason")
+        code = str(reason.get("code")) if isinstance(reason, dict) else ""
+        yield Finding(
+            "pre_promote_refused"
+            if code == "PRE_PROMOTE_REFUSED"
+            else "promotion_failed",
+            {"member": failed.member, "reason": reason},
+            (failed,),
+        )
+
+
+def _nobody_eligible(look: Look) -> Iterator[Finding]:
+    """The last time that a race was judged, nobody could lead."""
+    last = None
+    for race in look.evidence.between(look.ended_writing, look.end, *RACES):
+        if candidates_of(race):
+            last = race
+    if last is None:
+        return
+    candidates = candidates_of(last)
+    if any(verdict_of(one) in MAY_LEAD for one in candidates):
+        return
+    yield Finding("no_eligible_candidate", {"candidates": candidates}, (last,))
+
+
+def _store_away(look: Look) -> Iterator[Finding]:
+    """Nobody who could have taken over had answers, until the end."""
+    away = [
+        member
+        for member in look.others
+        if look.evidence.state(member, "store", look.end) == "unreachable"
+    ]
+    if away and len(away) == len(look.others):
+        yield Finding("dcs_down", {"members": away})
+
+
+def candidates_of(step: Happening) -> list[dict[str, Any]]:
+    """Of a step that judged them."""
+    found = step.data.get("candidates")
+    if not isinstance(found, list):
+        return []
+    return [one for one in found if isinstance(one, dict)]
+
+
+def verdict_of(candidate: dict[str, Any]) -> str:
+    """Code of the reason."""
+    verdict = candidate.get("verdict")
+    return str(verdict.get("code")) if isinstance(verdict, dict) else ""

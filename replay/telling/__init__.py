@@ -1,0 +1,1 @@
+"""Telling a story: text, Markdown, JSON, and a page for the browser."""
