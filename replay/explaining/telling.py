@@ -52,7 +52,7 @@ class Frame:
 def verdict_of(frame: Frame) -> Verdict:
     judgement = frame.judgement
     root, cause = judgement.root, judgement.cause
-    shown_by = dict.fromkeys((*root.shown_by, *cause.shown_by))
+    shown_by = {(s.member, s.record): s for s in (*root.shown_by, *cause.shown_by)}
     return Verdict(
         sentence=verdict_sentence(frame.evidence, frame.incident, judgement),
         cause=cause.code,
@@ -60,9 +60,7 @@ def verdict_of(frame: Frame) -> Verdict:
         hindrances=tuple(dict.fromkeys(one.code for one in judgement.hindrances)),
         rule=judgement.rule,
         facts={**root.facts, **cause.facts},
-        proofs=tuple(
-            proof for shown in shown_by if (proof := _proof(shown)) is not None
-        ),
+        proofs=tuple(_proof(shown) for shown in shown_by.values()),
         note=root.note,
         missing=tuple(dict.fromkeys((*root.missing, *cause.missing))),
         alternatives=tuple(dict.fromkeys((*root.alternatives, *cause.alternatives))),
@@ -169,7 +167,7 @@ def _how_long(look: Look) -> str:
     )
 
 
-def _proof(shown: Happening) -> Proof | None:
+def _proof(shown: Happening) -> Proof:
     part, slash, rule = shown.what.partition("/")
     return Proof(
         moment=shown.moment,
