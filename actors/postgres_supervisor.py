@@ -14,6 +14,7 @@ from regnal.actors.supervisor_state import (
     RETRY_DIVERGENCE_AFTER,
     RETRY_SILENCE_AFTER,
     Supervisor,
+    crashed_as_primary,
     upstream_of,
 )
 from regnal.actors.supervisor_taking import (
@@ -67,6 +68,10 @@ from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import SetTimer, TimerFired
 
 RETRY_TIMER = "supervisor:retry"
+RECOVER_AGAIN_AFTER = 4
+"""Answers `unknown` in a row, some eight seconds, until a crash recovery that failed is
+tried again."""
+
 INTENTS = (
     BecomePrimary,
     FollowLeader,
@@ -129,11 +134,7 @@ def handle(supervisor: Supervisor, envelope: Envelope[Message]) -> Step[Supervis
     match message:
         case TimerFired(name=name):
             if name == RETRY_TIMER and known.waits_for_upstream:
-                return Step(
-                    replace(known, retry_at=None, outstanding="check_divergence"),
-                    said=(check(known),),
-                    rule="ask_the_upstream_again",
-                )
+                return ask_again(supervisor, known)
             return Step(known)
         case ConfigurationApplied(postgres_changed=files_changed):
             return reload_when_idle(
@@ -282,6 +283,21 @@ def wait_for_upstream(
         said=(SetTimer(name=RETRY_TIMER, at=at),),
         rule="wait_for_the_upstream",
         facts={"verdict": verdict, "upstream": upstream_of(known)},
+    )
+
+
+def ask_again(before: Supervisor, known: Supervisor) -> Step[Supervisor]:
+    """The upstream may be able to tell by now.  Where it is our own end that nobody
+    knows, since crash recovery failed, that is tried again now and then: a person may
+    have mended what stood in its way."""
+    assert known.intent is not None
+    again = replace(known, recovered=False, verdict=None, retry_at=None, silences=0)
+    if known.silences >= RECOVER_AGAIN_AFTER and crashed_as_primary(again):
+        return onward(before, replace(again, phase="stopped"), known.intent)
+    return Step(
+        replace(known, retry_at=None, outstanding="check_divergence"),
+        said=(check(known),),
+        rule="ask_the_upstream_again",
     )
 
 

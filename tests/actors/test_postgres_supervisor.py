@@ -25,6 +25,7 @@ from regnal.messages.operations import (
 )
 from regnal.messages.postgres import (
     CancelOperation,
+    CheckDivergence,
     CheckpointPostgres,
     ClonePostgres,
     ObservePostgres,
@@ -616,6 +617,24 @@ def test_the_timer_of_an_older_comparison_asks_nothing_twice() -> None:
     assert len(told.queue) == 1
     told.wake()
     assert len(told.queue) == 1
+
+
+def test_a_crash_recovery_that_failed_is_tried_again_when_nothing_else_helps() -> None:
+    """PG-30: until somebody mends what stood in its way nobody knows our end."""
+    told = machine({**CRASHED, "verdict": "unknown"}, use_pg_rewind=True)
+    told.hear(COMPARE)
+    assert isinstance(only_order(told), RecoverCrashed)
+    told.answer("badly")
+    for _ in range(4):
+        assert isinstance(only_order(told), CheckDivergence)
+        told.answer("well")
+        told.wake()
+    assert isinstance(only_order(told), RecoverCrashed)
+    told.answer("well")
+    told.verdict = "can_follow"
+    assert isinstance(only_order(told), CheckDivergence)
+    told.answer("well")
+    assert isinstance(only_order(told), StartPostgres)
 
 
 def test_before_anything_was_seen_the_supervisor_looks_first() -> None:
