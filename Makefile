@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint format test test-unit test-servers test-slow coverage servers demo bench clean
+.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults coverage servers demo bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,19 +52,22 @@ servers: venv  ## see to the servers that the tests need (installs them when roo
 	@tools/setup-test-servers $(VENV)
 
 test: servers  ## set up everything, run all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not faults" $(ARGS)
 
 test-unit: venv  ## the tests that need no server
-	$(BIN)/python -m pytest -m "not server and not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not server and not slow and not faults" $(ARGS)
 
 test-servers: servers  ## only the tests against real servers
-	$(BIN)/python -m pytest -m "server and not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "server and not slow and not faults" $(ARGS)
 
 test-slow: servers  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
+test-faults: servers  ## real faults on hosts of their own (as root; a quarter of an hour)
+	$(BIN)/python -m pytest -m faults $(ARGS)
+
 coverage: servers  ## all tests but the slow ones, measured
-	$(BIN)/coverage run -m pytest -m "not slow" $(ARGS)
+	$(BIN)/coverage run -m pytest -m "not slow and not faults" $(ARGS)
 	$(BIN)/coverage report
 
 demo: $(VENV)/.stamp-demo  ## three members, a failover under load, and its story

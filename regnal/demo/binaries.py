@@ -56,6 +56,9 @@ class User:
             os.chown(one, self.uid, self.gid)
 
 
+AS_WE_ARE = User(None, None, "")
+
+
 def unprivileged_user() -> User:
     """Ourselves, or as root somebody whom PostgreSQL accepts."""
     if os.geteuid() != 0:

@@ -18,9 +18,10 @@ import psutil
 import urllib3
 import yaml
 
-from regnal.demo.binaries import NothingToRun, User
+from regnal.demo.binaries import AS_WE_ARE, NothingToRun, User
 
 SCOPE = "demo"
+LOOPBACK = "127.0.0.1"
 SUPERUSER = "postgres"
 POLL = 0.05
 """Seconds between two looks at what we wait for."""
@@ -37,6 +38,7 @@ class Member:
     postgres_port: int
     rest_port: int
     raft_port: int
+    host: str = LOOPBACK
 
     @property
     def configuration(self) -> Path:
@@ -56,6 +58,15 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """Where a member runs, if not on this host's loopback."""
+
+    address: str
+    enter: tuple[str, ...]
+    """What comes before a command to have it run there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What the cluster shall be."""
 
@@ -66,6 +77,11 @@ class Plan:
     ttl: int
     loop_wait: int
     retry_timeout: int
+    hosts: tuple[Host, ...] = ()
+    """One for each member; none: all on the loopback."""
+
+    clients: tuple[str, ...] = (f"{LOOPBACK}/32",)
+    """Networks from which PostgreSQL lets in."""
 
 
 Document = dict[str, Any]
@@ -88,10 +104,17 @@ class Cluster:
         ports = free_ports(3 * count)
         self.members = tuple(
             Member(
-                f"pg{i + 1}", plan.directory / f"pg{i + 1}", *ports[3 * i : 3 * i + 3]
+                f"pg{i + 1}",
+                plan.directory / f"pg{i + 1}",
+                *ports[3 * i : 3 * i + 3],
+                host=plan.hosts[i].address if plan.hosts else LOOPBACK,
             )
             for i in range(count)
         )
+        self._enter = {
+            member.name: host.enter
+            for member, host in zip(self.members, plan.hosts, strict=False)
+        }
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._http = urllib3.PoolManager(retries=False, timeout=REST_TIMEOUT)
         for member in self.members:
@@ -107,17 +130,27 @@ class Cluster:
 
     def start(self, member: Member) -> None:
         """Start the daemon of one member."""
+        # Whoever enters another host needs our rights, and gives them up there.
+        enter = self._enter.get(member.name, ())
+        user = self._plan.user if not enter else AS_WE_ARE
         with member.log.open("ab") as log:
             self._daemons[member.name] = subprocess.Popen(
-                [sys.executable, "-m", "regnal", "run", str(member.configuration)],
+                [
+                    *enter,
+                    sys.executable,
+                    "-m",
+                    "regnal",
+                    "run",
+                    str(member.configuration),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=member.directory,
                 env={**os.environ, "HOME": str(member.directory)},
-                user=self._plan.user.uid,
-                group=self._plan.user.gid,
-                extra_groups=None if self._plan.user.uid is None else [],
+                user=user.uid,
+                group=user.gid,
+                extra_groups=None if user.uid is None else [],
                 start_new_session=True,
             )
 
@@ -255,15 +288,17 @@ class Cluster:
         return "\n" + "\n".join(lines) if lines else ""
 
     def _connection_string(self, *members: Member) -> str:
-        hosts = ",".join("127.0.0.1" for _ in members)
+        hosts = ",".join(member.host for member in members)
         ports = ",".join(str(member.postgres_port) for member in members)
         return (
             f"host={hosts} port={ports} user={SUPERUSER} password={self._password} "
-            "dbname=postgres connect_timeout=2"
+            "dbname=postgres connect_timeout=2 "
+            # Of a host that lost its power nobody ever hears that the connection ended.
+            "tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1"
         )
 
     def _url(self, member: Member, path: str) -> str:
-        return f"http://127.0.0.1:{member.rest_port}/{path}"
+        return f"http://{member.host}:{member.rest_port}/{path}"
 
     def _configuration(self, member: Member) -> dict[str, Any]:
         plan = self._plan
@@ -271,14 +306,14 @@ class Cluster:
             "scope": SCOPE,
             "name": member.name,
             "restapi": {
-                "listen": f"127.0.0.1:{member.rest_port}",
-                "connect_address": f"127.0.0.1:{member.rest_port}",
+                "listen": f"{member.host}:{member.rest_port}",
+                "connect_address": f"{member.host}:{member.rest_port}",
             },
             "raft": {
                 "data_dir": str(member.directory / "raft"),
-                "self_addr": f"127.0.0.1:{member.raft_port}",
+                "self_addr": f"{member.host}:{member.raft_port}",
                 "partner_addrs": [
-                    f"127.0.0.1:{other.raft_port}"
+                    f"{other.host}:{other.raft_port}"
                     for other in self.members
                     if other is not member
                 ],
@@ -300,13 +335,14 @@ class Cluster:
                 },
                 "initdb": [{"encoding": "UTF8"}, "data-checksums"],
                 "pg_hba": [
-                    "host replication replicator 127.0.0.1/32 scram-sha-256",
-                    "host all all 127.0.0.1/32 scram-sha-256",
+                    f"host {what} {network} scram-sha-256"
+                    for network in plan.clients
+                    for what in ("replication replicator", "all all")
                 ],
             },
             "postgresql": {
-                "listen": f"127.0.0.1:{member.postgres_port}",
-                "connect_address": f"127.0.0.1:{member.postgres_port}",
+                "listen": f"{member.host}:{member.postgres_port}",
+                "connect_address": f"{member.host}:{member.postgres_port}",
                 "data_dir": str(member.data),
                 "bin_dir": str(plan.programs),
                 "pgpass": str(member.directory / "pgpass"),
