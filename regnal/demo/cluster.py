@@ -104,9 +104,11 @@ class Cluster:
         ports = free_ports(3 * count)
         self.members = tuple(
             Member(
-                f"pg{i + 1}",
-                plan.directory / f"pg{i + 1}",
-                *ports[3 * i : 3 * i + 3],
+                name=f"pg{i + 1}",
+                directory=plan.directory / f"pg{i + 1}",
+                postgres_port=ports[3 * i],
+                rest_port=ports[3 * i + 1],
+                raft_port=ports[3 * i + 2],
                 host=plan.hosts[i].address if plan.hosts else LOOPBACK,
             )
             for i in range(count)

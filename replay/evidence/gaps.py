@@ -145,7 +145,7 @@ def _of_the_member(evidence: Evidence, stretch: Writable) -> Iterator[_Sign]:
     if told is not None:
         yield _sign(told)
     for happening in evidence.between(
-        stretch.until - JUST_NOW,
+        max(stretch.since, stretch.until - JUST_NOW),
         stretch.until + JUST_NOW,
         "postmaster_exited",
         "demote_postgres",
@@ -165,7 +165,10 @@ def stalls_around(evidence: Evidence, stretch: Writable) -> Iterator[Happening]:
     """Absences of the member's daemon that were going on shortly before its writing
     ended, or went on then."""
     for stall in evidence.between(
-        stretch.until - LOOK_BACK, evidence.end, "stall_noticed", member=stretch.member
+        max(stretch.since, stretch.until - LOOK_BACK),
+        evidence.end,
+        "stall_noticed",
+        member=stretch.member,
     ):
         began = stall.moment - missing(stall)
         if (

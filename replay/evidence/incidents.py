@@ -114,7 +114,7 @@ def _of_gap(gap: Gap, found: Iterable[Reign]) -> Incident:
     else:
         kind = "leader_changed"
     name = f"write-{gap.member}-{gap.first_record}"
-    if reign is not None and (kind == "leader_changed" or reign.ended is not None):
+    if reign is not None and kind in ("leader_changed", "leaderless"):
         name = reign.name
     return Incident(
         name=name,

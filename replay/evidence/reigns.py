@@ -32,6 +32,9 @@ class Reign:
     request: dict[str, Any] | None
     """The failover key when the reign was first seen."""
 
+    was_gone: bool = False
+    """Whether somebody saw that nobody had the key when it ended."""
+
     @property
     def name(self) -> str:
         """What its end is called by: `reign-4711`."""
@@ -52,6 +55,7 @@ def reigns(evidence: Evidence) -> tuple[Reign, ...]:
                 began=joined[-1].began,
                 ended=reign.ended,
                 request=joined[-1].request,
+                was_gone=reign.was_gone,
             )
         else:
             joined.append(reign)
@@ -59,7 +63,7 @@ def reigns(evidence: Evidence) -> tuple[Reign, ...]:
 
 
 def _is_same(before: Reign, reign: Reign) -> bool:
-    if before.holder != reign.holder:
+    if before.holder != reign.holder or before.was_gone:
         return False
     return before.ended is None or reign.began - before.ended < SAME_REIGN
 
@@ -68,6 +72,7 @@ def _single(tracks: Iterable[Track], clocks: Clocks) -> list[Reign]:
     """One for each revision."""
     began: dict[tuple[str, str], tuple[Moment, dict[str, Any] | None]] = {}
     ended: dict[tuple[str, str], Moment] = {}
+    gone: set[tuple[str, str]] = set()
     for track in tracks:
         for key in track.leader_keys:
             if key.holder is not None:
@@ -78,6 +83,8 @@ def _single(tracks: Iterable[Track], clocks: Clocks) -> list[Reign]:
             if key.holder is not None and _name(key) != _name(following):
                 moment = clocks.moment(following.when)
                 ended[_name(key)] = min(moment, ended.get(_name(key), moment))
+                if following.holder is None:
+                    gone.add(_name(key))
     return [
         Reign(
             holder=MemberName(name[0]),
@@ -85,6 +92,7 @@ def _single(tracks: Iterable[Track], clocks: Clocks) -> list[Reign]:
             began=moment,
             ended=ended.get(name),
             request=request,
+            was_gone=name in gone,
         )
         for name, (moment, request) in began.items()
     ]

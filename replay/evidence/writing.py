@@ -101,7 +101,7 @@ def _stretch(evidence: Evidence, span: Span) -> Writable:
     fenced = _fenced(evidence, span.member, life, following)
     if fenced is not None:
         return Writable(span.member, span.since, fenced, "fenced")
-    streams = _streams_ended(evidence, span.member, life)
+    streams = _streams_ended(evidence, span, life)
     if streams is not None:
         return Writable(span.member, span.since, streams, "standbys")
     return Writable(span.member, span.since, life.last, "last_record")
@@ -167,15 +167,13 @@ def _moment_of_fencing(
     return evidence.clocks.moment(life.life.began._replace(at=float(at)))
 
 
-def _streams_ended(
-    evidence: Evidence, member: MemberName, life: LifeSpan
-) -> Moment | None:
+def _streams_ended(evidence: Evidence, span: Span, life: LifeSpan) -> Moment | None:
     """When the first standby lost its stream."""
     ended = [
         happening.moment
         for happening in evidence.between(
-            life.last - 1, life.last + HEARTBEATS, "replication_ended"
+            max(span.since, life.last - 1), life.last + HEARTBEATS, "replication_ended"
         )
-        if happening.member != member
+        if happening.member != span.member
     ]
     return min(ended, default=None)

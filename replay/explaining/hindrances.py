@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from regnal.messages.base import MemberName
-from regnal.replay.evidence.evidence import Happening
+from regnal.replay.evidence.evidence import Happening, Moment, Span
 from regnal.replay.explaining.findings import Finding
 from regnal.replay.explaining.look import Look
 
@@ -31,13 +31,34 @@ def hindrances(look: Look) -> tuple[Finding, ...]:
 def decisive(look: Look, found: tuple[Finding, ...]) -> Finding | None:
     """The one that decided how it went: somebody else should have taken over, and did
     not, in the time that a lease takes."""
-    if look.gap.successor not in (None, look.member) or not found:
+    if not found:
+        return None
+    if found[0].code == "paused" and _was_paused_for_most(look):
+        return found[0]
+    if look.gap.successor not in (None, look.member):
         return None
     settings = look.evidence.settings(look.member, look.ended_writing)
     patience = settings.get("ttl", 30.0)
     if look.end - look.ended_writing < patience and look.gap.successor is not None:
         return None
     return found[0]
+
+
+def _was_paused_for_most(look: Look) -> bool:
+    """Of the time without a primary; then whoever took over could do so only late."""
+    members = look.others or (look.member,)
+    paused = sum(
+        max(
+            0.0, min(_until(look, span), look.end) - max(span.since, look.ended_writing)
+        )
+        for span in look.evidence.lane(members[0], "paused")
+        if span.state == "paused"
+    )
+    return paused > (look.end - look.ended_writing) / 2
+
+
+def _until(look: Look, span: Span) -> Moment:
+    return look.evidence.end if span.until is None else span.until
 
 
 def _paused(look: Look) -> Iterator[Finding]:

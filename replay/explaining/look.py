@@ -35,6 +35,11 @@ class Look:
         """When somebody wrote again, or the journals end."""
         return self.evidence.end if self.gap.ended is None else self.gap.ended
 
+    @property
+    def just_before(self) -> Moment:
+        """A little before writing ended; not so early that it had ended before."""
+        return max(self.gap.before.since, self.ended_writing - JUST_NOW)
+
     @cached_property
     def life(self) -> LifeSpan | None:
         """Of the daemon, when writing ended; None: its journal is missing."""
@@ -76,7 +81,7 @@ class Look:
         return tuple(
             exited
             for exited in self.evidence.between(
-                self.ended_writing - JUST_NOW,
+                self.just_before,
                 self.end,
                 "postmaster_exited",
                 member=self.member,
@@ -96,7 +101,7 @@ class Look:
     def fenced(self) -> Happening | None:
         """What the guard did, whenever it was told."""
         for told in self.evidence.between(
-            self.ended_writing - JUST_NOW,
+            self.just_before,
             self.evidence.end,
             "guard_fenced",
             member=self.member,
@@ -109,7 +114,7 @@ class Look:
     def demoted(self) -> Happening | None:
         """The order to stop writing at once."""
         for order in self.evidence.between(
-            self.gap.began - JUST_NOW,
+            max(self.gap.before.since, self.gap.began - JUST_NOW),
             self.ended_writing + JUST_NOW,
             "demote_postgres",
             member=self.member,
