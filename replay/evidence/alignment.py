@@ -19,8 +19,12 @@ from statistics import median
 from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.track import Boot, Track, When
 
-STRETCH: Seconds = 600.0
-"""So long the drift of two quartz clocks (some 50 ppm) does not matter."""
+STRETCH: Seconds = 60.0
+"""So long the drift of two clocks does not matter."""
+
+DRIFT = 50e-6
+"""Seconds a second by which two quartz clocks part, at most (RFC 5905 allows 15 ppm for
+a disciplined one): a bound of one time holds at another with so much more room."""
 
 SIMULTANEOUS: Seconds = 0.25
 """How far apart watchers may see a revision of the leader key, each way."""
@@ -210,25 +214,54 @@ def _offsets(far: Boot, near: Boot, samples: Samples) -> Offsets | None:
     for written, later in samples.get((near, far), ()):
         stretch = int((written + later) // STRETCH)
         least[stretch] = max(-later, least.get(stretch, -later))
-    both = sorted(least.keys() & most.keys())
-    if both:
-        return Offsets(
-            [
-                (
-                    (stretch + 0.5) * STRETCH,
-                    Bounds(least[stretch], most[stretch]).middle,
-                )
-                for stretch in both
-            ]
-        )
-    if least and most:
-        bounds = Bounds(max(least.values()), min(most.values()))
-        return Offsets([(0.0, bounds.middle)])
-    if most:
-        return Offsets([(0.0, min(most.values()))])
-    if least:
-        return Offsets([(0.0, max(least.values()))])
-    return None
+    stretches = sorted(least.keys() | most.keys())
+    if not stretches:
+        return None
+    bounds = [
+        Bounds(least.get(one, -UNBOUNDED), most.get(one, UNBOUNDED))
+        for one in stretches
+    ]
+    spread = _spread(stretches, bounds)
+    return Offsets(
+        [
+            ((stretch + 0.5) * STRETCH, _within(bound))
+            for stretch, bound in zip(stretches, spread, strict=True)
+        ]
+    )
+
+
+UNBOUNDED: Seconds = 1e18
+
+
+def _spread(stretches: Sequence[int], bounds: Sequence[Bounds]) -> list[Bounds]:
+    """What is known of one stretch tells of its neighbours, too, but for the drift.
+
+    Where that contradicts what is known there, a clock jumped (a machine was halted and
+    went on): then only what is known there counts.
+    """
+    spread = list(bounds)
+    forwards = range(1, len(stretches))
+    backwards = range(len(stretches) - 2, -1, -1)
+    for order, step in ((forwards, -1), (backwards, 1)):
+        for index in order:
+            near = spread[index + step]
+            room = abs(stretches[index] - stretches[index + step]) * STRETCH * DRIFT
+            both = Bounds(
+                max(spread[index].least, near.least - room),
+                min(spread[index].most, near.most + room),
+            )
+            if both.least <= both.most:
+                spread[index] = both
+    return spread
+
+
+def _within(bound: Bounds) -> Seconds:
+    """In the middle; at the bound, where there is one only."""
+    if bound.least <= -UNBOUNDED / 2:
+        return bound.most
+    if bound.most >= UNBOUNDED / 2:
+        return bound.least
+    return bound.middle
 
 
 def _opinions(

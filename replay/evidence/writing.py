@@ -168,11 +168,22 @@ def _moment_of_fencing(
 
 
 def _streams_ended(evidence: Evidence, span: Span, life: LifeSpan) -> Moment | None:
-    """When the first standby lost its stream."""
+    """When the first standby lost its stream.  After the key was gone they follow
+    another, and what ends then is not its."""
+    others = [member for member in evidence.members if member != span.member]
+    key_gone = min(
+        (
+            seen.since
+            for other in others
+            for seen in evidence.lane(other, "leader")
+            if seen.since > life.last and seen.state != span.member
+        ),
+        default=life.last + HEARTBEATS,
+    )
     ended = [
         happening.moment
         for happening in evidence.between(
-            max(span.since, life.last - 1), life.last + HEARTBEATS, "replication_ended"
+            max(span.since, life.last - 1), key_gone, "replication_ended"
         )
         if happening.member != span.member
     ]
