@@ -98,6 +98,7 @@ RULES: tuple[Rule, ...] = (
     election_race.release_after_a_failed_promotion,
     election_shutdown.make_way_for_a_request_while_starting,
     election_following.reinitialize_this_member,
+    election_race.stay_out_of_the_race,
     election_race.stand_back_for_a_running_primary,
     election_race.acquire_as_the_best_candidate,
     election_race.acquire_as_the_next_candidate,

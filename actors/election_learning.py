@@ -128,6 +128,10 @@ def _learn_cluster(
         known_members=_merge(view.known_members, cluster),
         suspicious_since=None if changed else view.suspicious_since,
         race_after=None if leader is not None else view.race_after,
+        # Who could take over is asked after the request, not before.
+        peers_at=view.peers_at
+        if not view.has_lease or not _asks_anew(view, cluster)
+        else float("-inf"),
         look_due=view.look_due or _shows_another_standby(view, cluster),
         seen_initialized=view.seen_initialized or cluster.is_initialized,
         disowned=view.disowned and leader == view.member,
@@ -140,6 +144,13 @@ def _learn_cluster(
         else view.claiming_sync,
         **_schedule(cluster, envelope),  # type: ignore[arg-type]
     )
+
+
+def _asks_anew(view: Election, cluster: ClusterView) -> bool:
+    """Whether a request to fail over is there that was not there before."""
+    before = view.cluster.failover if view.cluster else None
+    now = cluster.failover
+    return now is not None and (before is None or before.revision != now.revision)
 
 
 def _schedule(

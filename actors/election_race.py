@@ -60,6 +60,26 @@ def wait_for_the_answers(view: Election, now: Instant) -> Conclusion | None:
     return Conclusion(view)
 
 
+def stay_out_of_the_race(view: Election, now: Instant) -> Conclusion | None:
+    """The key is gone, and we must not lead: say so, for whoever asks why nobody does."""
+    settings = view.settings
+    if not _race_is_on(view, now) or settings is None or settings.tags.may_lead:
+        return None
+    if view.race_after is not None and now < view.race_after:
+        return None
+    own = Candidate(
+        member=view.member,
+        verdict=because("CANDIDATE_NOFAILOVER", member=view.member),
+        position=view.position,
+        timeline=view.postgres.timeline if view.postgres else 0,
+        priority=settings.tags.failover_priority,
+    )
+    return Conclusion(
+        replace(view, race_after=now + STAND_BACK_FOR),
+        facts={"leader_gone_at": view.leader_gone_at, "candidates": (own,)},
+    )
+
+
 def stand_back_for_a_running_primary(view: Election, now: Instant) -> Conclusion | None:
     """P-ELEC-06: the old leader still runs as primary; it must retake the key or
     stop before anybody promotes."""
@@ -327,6 +347,12 @@ def _has_the_votes(view: Election) -> bool:
 
 
 def _may_race(view: Election, now: Instant) -> bool:
+    """The race is on, and no tag of ours forbids that we lead."""
+    settings = view.settings
+    return settings is not None and settings.tags.may_lead and _race_is_on(view, now)
+
+
+def _race_is_on(view: Election, now: Instant) -> bool:
     """The key is gone, and our PostgreSQL is a standby that could be promoted."""
     settings, cluster = view.settings, view.cluster
     if settings is None or cluster is None or not view.is_informed:
@@ -337,7 +363,7 @@ def _may_race(view: Election, now: Instant) -> bool:
         return False
     if not cluster.is_initialized or view.shutdown or view.store_lost_at is not None:
         return False
-    return view.is_standby and settings.tags.may_lead
+    return view.is_standby
 
 
 def _is_about_to_promote(view: Election, now: Instant) -> bool:

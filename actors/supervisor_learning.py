@@ -134,9 +134,14 @@ def _learn_verdict(supervisor: Supervisor, checked: DivergenceChecked) -> Superv
     if checked.verdict not in ("can_follow", "diverged"):
         return supervisor
     left_at = checked.switch_lsn if checked.switch_lsn is not None else "its start"
+    # Two histories of one timeline: pg_rewind goes by timelines, finds nothing to do,
+    # and leaves data behind that never stream (its manual page, "How It Works").
+    is_same = checked.local_timeline == checked.upstream_timeline
     return replace(
         supervisor,
         verdict=checked.verdict,
+        rewind_failed=supervisor.rewind_failed
+        or (checked.verdict == "diverged" and is_same),
         checked_timeline=checked.local_timeline,
         checked_lsn=checked.local_lsn,
         failure=because("DIVERGED", timeline=checked.local_timeline, lsn=left_at)

@@ -12,6 +12,7 @@ from regnal.messages.operations import (
     Intent,
     Phase,
     ReinitializeMember,
+    StartAsPrimary,
 )
 from regnal.messages.postgres import ControlData, Upstream
 from regnal.messages.reasons import Reason
@@ -189,6 +190,29 @@ def diverged_and_rebuildable(supervisor: Supervisor) -> bool:
 
 def has_failed(supervisor: Supervisor) -> bool:
     return supervisor.failure is not None
+
+
+def promotion_may_go_on(supervisor: Supervisor) -> bool:
+    """The order to promote was given, and may still be followed: only a PostgreSQL that
+    does not run surely takes no writes once the lease is given back (law 1)."""
+    asked = supervisor.outstanding == "promote_postgres"
+    failure = supervisor.failure
+    return asked and (failure is None or failure.code not in NEVER_BEGAN)
+
+
+NEVER_BEGAN = ("LEASE_ENDING",)
+"""Reasons for which an order was not even given to PostgreSQL."""
+
+
+def primary_may_yet_start(supervisor: Supervisor) -> bool:
+    """It did not accept connections in time, and goes on starting: when it is through,
+    another may lead (law 1)."""
+    failure = supervisor.failure
+    return (
+        isinstance(supervisor.intent, StartAsPrimary)
+        and failure is not None
+        and failure.code == "START_TIMEOUT"
+    )
 
 
 def checkpoint_was_long(supervisor: Supervisor) -> bool:

@@ -232,6 +232,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(("cloning",), PostgresCloned, "stopped"),
     Transition(("cloning",), OperationFailed, "absent", failed=True),
     # The primary starts again.
+    Transition(
+        ("stopped",), StartAsPrimary, "stopped", when=when.has_failed, failed=True
+    ),
     Transition(("stopped",), StartAsPrimary, "starting", say=start_primary),
     Transition(("primary",), StartAsPrimary, "primary", done=True),
     # Promotion.
@@ -249,7 +252,18 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     Transition(("promoting",), PrePromoteEnded, "standby", failed=True),
     Transition(("promoting",), PostgresPromoted, "primary", done=True),
+    # PostgreSQL may yet follow the order, when nobody thinks of it any more.
+    Transition(
+        ("promoting",),
+        OperationFailed,
+        "stopping",
+        when=when.promotion_may_go_on,
+        say=stop_immediately,
+    ),
     Transition(("promoting",), OperationFailed, "standby", failed=True),
+    Transition(
+        ("stopped",), BecomePrimary, "stopped", when=when.has_failed, failed=True
+    ),
     # Demotion and shutdown.
     Transition(
         ("primary",),
@@ -371,6 +385,13 @@ TRANSITIONS: tuple[Transition, ...] = (
         done=True,
     ),
     Transition(("starting",), PostgresStarted, "standby", done=True),
+    Transition(
+        ("starting",),
+        OperationFailed,
+        "stopping",
+        when=when.primary_may_yet_start,
+        say=stop_immediately,
+    ),
     Transition(("starting",), OperationFailed, "stopped", failed=True),
 )
 """Read from top to bottom; the first row that fits is taken."""

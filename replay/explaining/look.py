@@ -169,17 +169,20 @@ class Look:
         )
 
     def request_in_key(self) -> dict[str, Any] | None:
-        """The failover key, as the successor saw it when it took the lease."""
+        """The failover key, as the successor last saw it before it led."""
         for member in (self.gap.successor, *self.evidence.members):
             track = self.evidence.tracks.get(member or "")
             if track is None:
                 continue
-            found = None
-            for key in track.leader_keys:
-                if self.evidence.clocks.moment(key.when) > self.end + JUST_NOW:
-                    break
-                found = key.request
-            return found
+            found = [
+                key.request
+                for key in track.leader_keys
+                if key.request is not None
+                and self.gap.began - JUST_NOW
+                <= self.evidence.clocks.moment(key.when)
+                <= self.end + JUST_NOW
+            ]
+            return found[-1] if found else None
         return None
 
     def _last(self, what: str, back: Seconds) -> Happening | None:

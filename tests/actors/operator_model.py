@@ -65,7 +65,10 @@ from regnal.messages.reasons import because
 from regnal.messages.timers import SetTimer, TimerFired
 from tests.actors.builders import SYSTEM, Told, begun
 
-Answer = Literal["well", "badly", "cancelled"]
+Answer = Literal["well", "badly", "late", "refused", "cancelled"]
+"""late: the time was over, and PostgreSQL goes on with it.  refused: the order came too
+late to be given at all."""
+
 WRITERS = (PromotePostgres, StartPostgres)
 
 
@@ -105,6 +108,9 @@ class Machine:
     checkpoint_takes: float = 0.1
     looked: PostgresStatus | None = None
     """What the monitor saw and has not told yet: true then, perhaps not now."""
+
+    goes_on: bool = False
+    """Whether PostgreSQL may yet become a primary that nobody waits for."""
 
     timer: float | None = None
     wanted: set[str] = field(default_factory=set)
@@ -155,6 +161,9 @@ class Machine:
 
     def _ended(self, end: IntentFulfilled | IntentFailed | IntentRefused) -> None:
         assert end.intent in self.ever_wanted, end
+        if isinstance(end, IntentFailed) and end.reason.code != "IN_PROGRESS":
+            # Now the lease is given back; a stronger intent would stop PostgreSQL.
+            assert not self.goes_on, f"after {end} it may yet take writes (law 1)"
         self.wanted.discard(end.intent)
 
     def _order(self, command: OperatorCommand) -> None:
@@ -176,12 +185,28 @@ class Machine:
         command = self.queue.pop(0)
         was_cancelled = self.cancelled > 0
         self.cancelled = max(0, self.cancelled - 1)
-        if how == "cancelled" and was_cancelled:
+        if how == "late" and self._is_late(command):
+            self.goes_on = True
+            code = "START" if isinstance(command, StartPostgres) else "PROMOTION"
+            why = because(f"{code}_TIMEOUT", seconds=1.0)
+            self.hear(OperationFailed(command=command.kind, reason=why))
+        elif how == "cancelled" and was_cancelled:
             self.hear(OperationCancelled(command=command.kind))
-        elif how == "badly":
+        elif how == "refused" and isinstance(command, WRITERS):
+            late = because("LEASE_ENDING", seconds=0.0)
+            self.hear(OperationFailed(command=command.kind, reason=late))
+        elif how in ("badly", "late", "refused"):
             self.hear(self._fail(command))
         else:
             self.hear(self._do(command))
+
+    def _is_late(self, command: OperatorCommand) -> bool:
+        """Whether it may take longer than it is waited for."""
+        if isinstance(command, StartPostgres) and command.role == "primary":
+            self.running, self.role, self.clean = True, "primary", False
+            return True
+        is_standby = self.running and self.role == "standby"
+        return isinstance(command, PromotePostgres) and is_standby
 
     def _fail(self, command: OperatorCommand) -> Message:
         if isinstance(command, StartPostgres | RestartPostgres):
@@ -207,6 +232,7 @@ class Machine:
                 self.running, self.role, self.clean = True, role, False
                 return PostgresStarted(role=role, postmaster_pid=1)
             case StopPostgres(mode=mode):
+                self.goes_on = False
                 if self.running:
                     self.clean = mode != "immediate"
                 self.running = False
@@ -259,7 +285,7 @@ class Machine:
         """The postmaster dies, and the monitor sees it at once."""
         if not self.running:
             return
-        self.running = self.clean = False
+        self.running = self.clean = self.goes_on = False
         self.hear(
             PostmasterExited(
                 pid=1,

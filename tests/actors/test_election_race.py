@@ -72,6 +72,7 @@ RUNNING = against(peer("pg2", role="primary", position=5000), peer("pg3"))
 WAITING = replace(LEVEL, race_after=NOW)
 """It had its time."""
 
+TAGGED = with_settings(RACER, tags=tags(nofailover=True))
 FAILSAFE = with_settings(RACER, failsafe_mode=True)
 PROMISED = replace(FAILSAFE, promised_until=NOW + 20)
 SYNC_CHOSEN = with_cluster(
@@ -226,6 +227,7 @@ SPEAKS = {
     "ELEC-25: another was asked for": Case(
         rules.leave_the_race_to_a_better_one, asked(RACER, candidate="pg3")
     ),
+    "ELEC-07: our tags forbid that we lead": Case(rules.stay_out_of_the_race, TAGGED),
     "P-ELEC-06: the old leader still runs": Case(
         rules.stand_back_for_a_running_primary, RUNNING
     ),
@@ -301,7 +303,7 @@ SILENT = {
     ),
     "ELEC-09: we are tagged nofailover": Case(
         rules.acquire_as_the_best_candidate,
-        with_settings(RACER, tags=tags(nofailover=True)),
+        TAGGED,
     ),
     "P-ELEC-22: we are starting": Case(
         rules.acquire_as_the_best_candidate,
@@ -329,6 +331,10 @@ SILENT = {
         rules.acquire_as_the_next_candidate, replace(AHEAD, race_after=NOW - 60)
     ),
     "ELEC-07: we are the best": Case(rules.leave_the_race_to_a_better_one, RACER),
+    "ELEC-07: no tag forbids that we lead": Case(rules.stay_out_of_the_race, RACER),
+    "ELEC-07: we said so just now": Case(
+        rules.stay_out_of_the_race, replace(TAGGED, race_after=NOW + 1)
+    ),
     "P-ELEC-06: it does not answer": Case(
         rules.stand_back_for_a_running_primary, RACER
     ),

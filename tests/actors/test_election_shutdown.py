@@ -88,7 +88,7 @@ STARTING = asked(
 
 
 def scheduled(given: Election, late: float, text: str | None = None) -> Election:
-    """With a switchover that was due `late` seconds ago."""
+    """With a switchover that was due `late` seconds ago; who answered did so since."""
     due = datetime.fromtimestamp(WALL / 1e6 + NOW - late, UTC)
     wanted = FailoverRequest(
         leader="pg1",
@@ -98,7 +98,8 @@ def scheduled(given: Election, late: float, text: str | None = None) -> Election
     )
     clustered = with_cluster(given, failover=wanted)
     assert clustered.cluster is not None
-    return learn(given, envelope(ClusterObserved(view=clustered.cluster), NOW))
+    known = learn(given, envelope(ClusterObserved(view=clustered.cluster), NOW))
+    return replace(known, peers_at=given.peers_at)
 
 
 SPEAKS = {
@@ -473,3 +474,14 @@ def test_the_time_of_a_schedule_is_that_of_our_own_clock() -> None:
     given = replace(scheduled(PROBED, late=-20), lease_until=NOW + 60)
     assert given.schedule_at == pytest.approx(NOW + 20)
     assert decide(given, at=NOW + 20.1).rule == "probe_before_the_switchover"
+
+
+def test_who_could_take_over_is_asked_after_the_request() -> None:
+    """ELEC-25: an answer of a moment before may be that of a member that was starting."""
+    fresh = replace(PROBED, cluster=WANTED.cluster, peers_at=NOW)
+    before = replace(fresh, cluster=PROBED.cluster)
+    assert WANTED.cluster is not None
+    known = learn(before, envelope(ClusterObserved(view=WANTED.cluster), NOW))
+    assert not known.peers_are_fresh(NOW)
+    again = learn(fresh, envelope(ClusterObserved(view=WANTED.cluster), NOW))
+    assert again.peers_are_fresh(NOW)

@@ -28,6 +28,7 @@ from regnal.messages.postgres import (
     CheckDivergence,
     CheckpointPostgres,
     ClonePostgres,
+    DivergenceChecked,
     ObservePostgres,
     PostgresObserved,
     PostgresReloaded,
@@ -35,6 +36,7 @@ from regnal.messages.postgres import (
     PostmasterExited,
     RecoverCrashed,
     ReloadPostgres,
+    RemoveDataDirectory,
     RestartPostgres,
     StartPostgres,
     StopPostgres,
@@ -44,7 +46,7 @@ from regnal.messages.reasons import because
 from regnal.messages.settings import StandbyCluster
 from regnal.messages.timers import SetTimer
 from tests.actors.builders import begun, configured
-from tests.actors.operator_model import Machine, control
+from tests.actors.operator_model import Answer, Machine, control
 
 WHY = because("SHUTDOWN")
 PG2 = Upstream(member="pg2", host="pg2", port="5432", slot="pg1", is_leader=True)
@@ -88,7 +90,7 @@ class Story:
     given: dict[str, Any]
     when: Message
     then: str
-    """Kinds of the commands, in order, `!` where one fails."""
+    """Kinds of the commands, in order: `!` fails, `~` is late, `?` was refused."""
 
     phase: str
     fails: bool = False
@@ -100,10 +102,12 @@ class Story:
         told.hear(self.when)
         for expected in self.then.split():
             kind = told.queue[0].kind
-            assert kind == expected.rstrip("!"), f"{kind}, not {expected}"
-            told.answer("badly" if expected.endswith("!") else "well")
+            assert kind == expected.rstrip("!~?"), f"{kind}, not {expected}"
+            told.answer(ANSWERS.get(expected[-1], "well"))
         return told
 
+
+ANSWERS: dict[str, Answer] = {"!": "badly", "~": "late", "?": "refused"}
 
 HOOK = (("callbacks", {"pre_promote": True}),)
 REWIND = (("use_pg_rewind", True),)
@@ -141,8 +145,18 @@ STORIES = {
     "a promotion": Story(
         STANDBY, PROMOTE, "promote_postgres checkpoint_postgres", "primary"
     ),
+    # Law 1: the order may yet be followed, so only a stop makes sure.
     "a promotion fails": Story(
-        STANDBY, PROMOTE, "promote_postgres!", "standby", fails=True
+        STANDBY, PROMOTE, "promote_postgres! stop_postgres", "stopped", fails=True
+    ),
+    "a promotion takes too long": Story(
+        STANDBY, PROMOTE, "promote_postgres~ stop_postgres", "stopped", fails=True
+    ),
+    "a promotion that was ordered too late": Story(
+        STANDBY, PROMOTE, "promote_postgres?", "standby", fails=True
+    ),
+    "a primary takes too long to start": Story(
+        CRASHED, START, "start_postgres~ stop_postgres", "stopped", fails=True
     ),
     "a promotion after the hook": Story(
         STANDBY,
@@ -635,6 +649,34 @@ def test_a_crash_recovery_that_failed_is_tried_again_when_nothing_else_helps() -
     assert isinstance(only_order(told), CheckDivergence)
     told.answer("well")
     assert isinstance(only_order(told), StartPostgres)
+
+
+@pytest.mark.parametrize("may_rebuild", [True, False])
+def test_histories_of_one_timeline_that_differ_are_not_rewound(
+    may_rebuild: bool,
+) -> None:
+    """RWD-03: pg_rewind would find nothing to do."""
+    told = machine(
+        STOPPED_STANDBY,
+        use_pg_rewind=True,
+        remove_data_directory_on_rewind_failure=may_rebuild,
+    )
+    told.hear(COMPARE)
+    told.queue.clear()
+    told.hear(
+        DivergenceChecked(
+            verdict="diverged",
+            local_timeline=2,
+            local_lsn=2000,
+            upstream_timeline=2,
+            switch_lsn=None,
+        )
+    )
+    if may_rebuild:
+        assert isinstance(only_order(told), RemoveDataDirectory)
+    else:
+        assert told.queue == []
+        assert told.told.of(IntentFailed)[0].reason.code == "DIVERGED"
 
 
 def test_before_anything_was_seen_the_supervisor_looks_first() -> None:

@@ -43,7 +43,7 @@ WANTED: tuple[Message, ...] = (
     ReinitializeMember(source=PG2, force=False, request="r", reason=WHY),
     ReinitializeMember(source=PG2, force=True, request="r", reason=WHY),
 )
-DONE = ("well", "well", "badly", "cancelled")
+DONE = ("well", "well", "badly", "late", "refused", "cancelled")
 VERDICTS = ("can_follow", "diverged", "upstream_not_ready", "unknown")
 
 happenings = st.one_of(

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -92,7 +92,7 @@ def _exhausts(lab: Lab, member: Member) -> bool:
 
 
 @contextlib.contextmanager
-def small_disks() -> Iterator[object]:
+def small_disks() -> Iterator[Callable[[Member], None]]:
     """Prepares members: their data directories are on small disks in memory."""
     mounted: list[Path] = []
 

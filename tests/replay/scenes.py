@@ -80,7 +80,9 @@ class Scene:
     def when(self, at: Seconds, boot: Boot = BOOT) -> When:
         return When(boot, at)
 
-    def mark(self, member: MemberName, at: Seconds, what: str, **data: Any) -> "Scene":
+    def mark(
+        self, member: MemberName, at: Seconds, what: str, /, **data: Any
+    ) -> "Scene":
         """A message of this type, or `election/rule` with its facts."""
         self._numbers[member] += 1
         number = self._numbers[member]
