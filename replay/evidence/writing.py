@@ -48,6 +48,30 @@ def writable(evidence: Evidence, reigns: Sequence[Reign]) -> tuple[Writable, ...
     return tuple(sorted(found, key=lambda stretch: stretch.since))
 
 
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two members that took writes at the same time: law 1 did not hold."""
+
+    members: tuple[MemberName, MemberName]
+    since: Moment
+    until: Moment
+
+
+def overlaps(stretches: Sequence[Writable]) -> tuple[Overlap, ...]:
+    """Of stretches whose ends somebody saw."""
+    certain = [one for one in stretches if one.known in ("observed", "fenced")]
+    return tuple(
+        Overlap((one.member, other.member), other.since, min(one.until, other.until))
+        for index, one in enumerate(certain)
+        for other in certain[index + 1 :]
+        if other.member != one.member and other.since < one.until - CLOCK_ERROR
+    )
+
+
+CLOCK_ERROR: Seconds = 0.05
+"""What is so short may be an error of the alignment of clocks."""
+
+
 def _has_journal_of(evidence: Evidence, reign: Reign) -> bool:
     """Whether the holder's own journal covers the reign, or some of it."""
     ended = evidence.end if reign.ended is None else reign.ended

@@ -15,7 +15,7 @@ from regnal.replay.evidence.reigns import reigns
 from regnal.replay.evidence.track import Track
 from regnal.replay.evidence.tracking import track_of
 from regnal.replay.evidence.wall import clock_text
-from regnal.replay.evidence.writing import writable
+from regnal.replay.evidence.writing import overlaps, writable
 from regnal.replay.explaining.judging import Judgement, judge
 from regnal.replay.explaining.lesser_story import story_of_episode
 from regnal.replay.explaining.outage_story import story_of_outage
@@ -60,6 +60,7 @@ class Investigation:
         self._directories = dict(directories)
         self.evidence: Evidence = evidence_of(tracks.values())
         self.expected = tuple(sorted({*expected, *_spoken_of(tracks.values())}))
+        self.stretches = writable(self.evidence, reigns(self.evidence))
         self.troubles = (*troubles, *self._own_troubles(tracks.values()))
 
     @cached_property
@@ -111,7 +112,7 @@ class Investigation:
             judgement=self.judgement(incident),
             around=around,
             expected=self.expected,
-            stretches=writable(self.evidence, reigns(self.evidence)),
+            stretches=self.stretches,
             since=since,
             until=until,
             troubles=self._troubles_of(around.is_cut),
@@ -181,6 +182,15 @@ class Investigation:
             Trouble(code="DAMAGED", text=f"{track.member}: {text}")
             for track in tracks
             for text in track.troubles
+        ]
+        found += [
+            Trouble(
+                code="TWO_PRIMARIES",
+                text=f"{' and '.join(overlap.members)} both took writes from "
+                f"{clock_text(overlap.since)} for {overlap.until - overlap.since:.2f} s: "
+                "compare their rows of that time, and report how it came about",
+            )
+            for overlap in overlaps(self.stretches)
         ]
         found += [
             Trouble(

@@ -281,6 +281,7 @@ def check_outage(lab: Lab, story: Story, since: float) -> None:
     """What is told of the outage is what a client lived through."""
     lived = lab.stage.writer.longest_outage(since).seconds
     assert story.outage is not None
+    assert not [one for one in story.troubles if one.code == "TWO_PRIMARIES"]
     assert story.outage.seconds < lived + TOLERANCE
     if story.outage.certainty == "measured":
         assert story.outage.seconds > lived - 4 * TOLERANCE

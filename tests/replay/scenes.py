@@ -168,7 +168,7 @@ class Scene:
         self._begin(member, boot, at, lives[-1].incarnation + 1)
         lives[-1].last_reset = last_reset
         for lane in ("postgres", "replication", "lease", "store", "leader"):
-            self.lane(member, lane, at, "unknown")  # type: ignore[arg-type]
+            self.lane(member, lane, at, "unknown")
         self.lane(member, "store", at + 0.1, "reachable")
         return self
 
