@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from regnal.bridges.postgres.wal import format_lsn
 from regnal.replay.evidence.wall import clock_text
-from regnal.replay.explaining.story import Candidate, Link, Phase, Story, View
+from regnal.replay.explaining.story import (
+    Author,
+    Candidate,
+    Link,
+    Phase,
+    Story,
+    View,
+)
 
 BAR_WIDTH = 30
 """Characters of the longest bar."""
@@ -43,11 +51,28 @@ class Table:
 
     rows: Sequence[Sequence[str]]
     heading: Sequence[str] = ()
+    links: Sequence[Link] = ()
+    """What the rows tell, one for each, for a form that can lead there; or none."""
+
+
+SectionCode = Literal[
+    "verdict",
+    "phases",
+    "chain",
+    "candidates",
+    "view",
+    "episodes",
+    "advice",
+    "troubles",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
     """A part of the account."""
+
+    code: SectionCode
+    """What it is about, for a form that shows some in its own way."""
 
     title: str
     lines: Sequence[str] = ()
@@ -85,8 +110,9 @@ def _sections(story: Story, *, is_full: bool) -> Iterator[Section]:
     if story.chain:
         shown = story.chain if is_full else story.chain[-SHORT_CHAIN:]
         yield Section(
+            "chain",
             "What led to it, each line the cause of the next",
-            table=Table([_moment(link, story) for link in shown]),
+            table=_moments(shown, story),
             more=_left_out(len(story.chain) - len(shown)),
         )
     if story.candidates:
@@ -94,11 +120,15 @@ def _sections(story: Story, *, is_full: bool) -> Iterator[Section]:
     for view in story.views:
         yield _view(view, story, is_full=is_full)
     if story.episodes:
-        yield Section("Meanwhile", [f"{episode.text}" for episode in story.episodes])
+        yield Section(
+            "episodes", "Meanwhile", [f"{episode.text}" for episode in story.episodes]
+        )
     if story.advice:
         yield _advice(story)
     if story.troubles:
-        yield Section("About the journals", [one.text for one in story.troubles])
+        yield Section(
+            "troubles", "About the journals", [one.text for one in story.troubles]
+        )
 
 
 def _verdict(story: Story) -> Section:
@@ -115,7 +145,7 @@ def _verdict(story: Story) -> Section:
     ]
     rows.append(["judged by", f"{verdict.rule}{_facts(verdict.facts)}"])
     if story.author is not None:
-        rows.append(["asked for by", _author(story)])
+        rows.append(["asked for by", author_text(story.author)])
     if story.outage is not None:
         rows.append(["the outage", story.outage.how])
     if story.loss is not None:
@@ -124,7 +154,7 @@ def _verdict(story: Story) -> Section:
     if verdict.alternatives:
         rows.append(["not excluded", ", ".join(verdict.alternatives)])
     rows.append(["remedy", verdict.remedy])
-    return Section("Verdict", table=Table(rows))
+    return Section("verdict", "Verdict", table=Table(rows))
 
 
 def _facts(facts: dict[str, object]) -> str:
@@ -141,9 +171,8 @@ def _number(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _author(story: Story) -> str:
-    author = story.author
-    assert author is not None
+def author_text(author: Author) -> str:
+    """Who asked, and whom."""
     if author.address is None:
         how = {
             "shutdown": "a signal to the daemon",
@@ -158,6 +187,7 @@ def _author(story: Story) -> str:
 def _phases(story: Story) -> Section:
     longest = max((phase.seconds for phase in story.phases), default=0.0) or 1.0
     return Section(
+        "phases",
         "How long it took",
         table=Table([_phase(phase, longest) for phase in story.phases]),
     )
@@ -175,6 +205,7 @@ def _phase(phase: Phase, longest: float) -> list[str]:
 
 def _candidates(story: Story) -> Section:
     return Section(
+        "candidates",
         "The candidates",
         table=Table(
             [_candidate(one) for one in story.candidates],
@@ -198,15 +229,20 @@ def _view(view: View, story: Story, *, is_full: bool) -> Section:
     role = ROLES[view.role]
     title = f"What {view.member} saw" + (f" ({role})" if role else "")
     if not view.has_journal:
-        return Section(title, ["its journal is missing"])
+        return Section("view", title, ["its journal is missing"])
     if not view.moments:
-        return Section(title, ["nothing of note"])
+        return Section("view", title, ["nothing of note"])
     shown = view.moments if is_full else view.moments[:SHORT_VIEW]
     return Section(
+        "view",
         title,
-        table=Table([_moment(link, story) for link in shown]),
+        table=_moments(shown, story),
         more=_left_out(len(view.moments) - len(shown)),
     )
+
+
+def _moments(links: Sequence[Link], story: Story) -> Table:
+    return Table([_moment(link, story) for link in links], links=links)
 
 
 def _moment(link: Link, story: Story) -> list[str]:
@@ -226,7 +262,7 @@ def _advice(story: Story) -> Section:
     for one in story.advice:
         change = f"{one.now} → {one.try_}" if one.try_ else one.now
         rows.append([one.setting, change, one.gain])
-    return Section("What would have helped", table=Table(rows))
+    return Section("advice", "What would have helped", table=Table(rows))
 
 
 def _left_out(count: int) -> str:

@@ -1,0 +1,270 @@
+"""A story as a page: one file, without any other.
+
+    head        verdict, figures, phases, what the verdict rests on
+    timeline    chart.py draws it; the scripts make it zoomable
+    events      all of them, each with its facts
+    account     the sections of the outline
+
+The page obeys a policy that lets the browser run this one script and nothing else, and
+fetch nothing at all: even if a text slipped through unescaped it could do no harm.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.resources import files
+
+from regnal.messages.base import Seconds
+from regnal.replay.explaining.story import Moment, Story
+from regnal.replay.telling.html.account import Account, section_id
+from regnal.replay.telling.html.chart import PATTERNS, bar_class, chart, legend
+from regnal.replay.telling.html.controls import (
+    dock,
+    keys,
+    overview,
+    page_controls,
+    search,
+    timeline_controls,
+)
+from regnal.replay.telling.html.events import events_list
+from regnal.replay.telling.html.head import head, phases
+from regnal.replay.telling.html.markup import Markup, join, tag
+from regnal.replay.telling.html.points import Point, points_of
+from regnal.replay.telling.html.rows import Group, Row, Window, groups_of, window_of
+from regnal.replay.telling.html.values import span_text
+from regnal.replay.telling.outline import Outline, Section, outline
+
+STYLES = ("page.css", "timeline.css", "print.css")
+SCRIPTS = (
+    "clock.js",
+    "report.js",
+    "view.js",
+    "drawing.js",
+    "arrows.js",
+    "events.js",
+    "page.js",
+    "timeline.js",
+)
+"""One module, in this order: what is needed first comes first."""
+
+IN_THE_HEAD = ("verdict", "phases")
+"""Sections that are not told once more below the timeline."""
+
+
+def story_html(story: Story, *, is_full: bool = False) -> str:
+    """The whole document."""
+    points = points_of(story)
+    window = window_of(story, points)
+    groups = groups_of(story, points)
+    told = outline(story, is_full=is_full)
+    style = Markup("\n".join(map(_source, STYLES)))
+    script = Markup("\n".join(map(_source, SCRIPTS)))
+    document = tag(
+        "html",
+        tag(
+            "head",
+            tag("meta", charset="utf-8"),
+            tag(
+                "meta",
+                http_equiv="Content-Security-Policy",
+                content=_policy(style, script),
+            ),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name="color-scheme", content="light dark"),
+            tag("meta", name="referrer", content="no-referrer"),
+            tag("meta", name="generator", content="Regnal"),
+            tag("title", f"{told.title}, cluster {story.scope}"),
+            tag("style", style),
+        ),
+        tag(
+            "body",
+            tag("a", "Skip to the timeline", href="#timeline", class_="skip"),
+            PATTERNS,
+            _bar(story, told),
+            tag("main", _main(story, told, points, groups, window)),
+            dock(),
+            keys(),
+            tag(
+                "script",
+                _data(story, points, groups, window),
+                type="application/json",
+                id="report",
+            ),
+            tag("script", script, type="module"),
+        ),
+        lang="en",
+    )
+    return f"<!DOCTYPE html>\n{document}\n"
+
+
+def _main(
+    story: Story,
+    told: Outline,
+    points: Sequence[Point],
+    groups: Sequence[Group],
+    window: Window,
+) -> Markup:
+    account = Account(points, window)
+    sections = list(enumerate(told.sections))
+    grounds = [
+        _phases(story, one) if one.code == "phases" else account.section(one, number)
+        for number, one in sections
+        if one.code in IN_THE_HEAD
+    ]
+    return join(
+        head(story),
+        tag("div", grounds, class_="grounds"),
+        _timeline(story, points, groups, window),
+        _events(points, window),
+        (
+            account.section(one, number)
+            for number, one in sections
+            if one.code not in IN_THE_HEAD
+        ),
+    )
+
+
+def _bar(story: Story, told: Outline) -> Markup:
+    """Which incident, where to go, and the controls of the page."""
+    places = [("timeline", "Timeline"), ("all-events", "Events")] + [
+        (section_id(one, number), one.title.partition(",")[0])
+        for number, one in enumerate(told.sections)
+        if one.code not in (*IN_THE_HEAD, "view")
+    ]
+    return tag(
+        "nav",
+        tag(
+            "span", tag("b", story.name), " ", tag("span", story.scope), class_="which"
+        ),
+        tag(
+            "ul",
+            (tag("li", tag("a", name, href=f"#{place}")) for place, name in places),
+        ),
+        page_controls(),
+        class_="top",
+        aria_label="Page",
+    )
+
+
+def _phases(story: Story, section: Section) -> Markup:
+    return tag(
+        "section",
+        tag("h2", section.title),
+        phases(story),
+        class_="account phases",
+        id="phases",
+    )
+
+
+def _timeline(
+    story: Story, points: Sequence[Point], groups: Sequence[Group], window: Window
+) -> Markup:
+    return tag(
+        "section",
+        tag("h2", "Timeline"),
+        timeline_controls(),
+        tag(
+            "div",
+            overview(),
+            chart(groups, points, window, story.outage),
+            class_="picture",
+        ),
+        legend(),
+        class_="timeline",
+        id="timeline",
+    )
+
+
+def _events(points: Sequence[Point], window: Window) -> Markup:
+    return tag(
+        "section",
+        tag("h2", "All events"),
+        search(len(points)),
+        events_list(points, window),
+        class_="all-events",
+        id="all-events",
+    )
+
+
+def _data(
+    story: Story, points: Sequence[Point], groups: Sequence[Group], window: Window
+) -> Markup:
+    """What the scripts draw, as JSON; texts they take from the page itself.
+
+    Moments are seconds since `zero`.
+    """
+
+    def at(moment: Moment) -> Seconds:
+        return round(moment - window.zero, 6)
+
+    rows = [row for group in groups for row in group.rows]
+    row_of = {number: index for index, row in enumerate(rows) for number in row.points}
+    outage = story.outage
+    data = {
+        "zero": window.zero,
+        "since": at(window.since),
+        "until": at(window.until),
+        "outage": None
+        if outage is None
+        else {
+            "since": at(outage.since),
+            "until": at(window.until if outage.until is None else outage.until),
+            "text": f"no writes {span_text(outage.seconds)}",
+        },
+        "phases": [
+            [at(one.began), at(one.began + one.seconds)] for one in story.phases
+        ],
+        "rows": [_bars(row, window) for row in rows],
+        "points": [
+            [
+                at(one.moment),
+                row_of[number],
+                one.cause,
+                one.is_decision,
+                one.link,
+                one.id,
+            ]
+            for number, one in enumerate(points)
+        ],
+    }
+    text = json.dumps(data, separators=(",", ":"))
+    # As the content of an element it is not escaped: nothing in it may end the element.
+    return Markup(
+        text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    )
+
+
+def _bars(row: Row, window: Window) -> list[tuple[Seconds, Seconds, str, str, int]]:
+    return [
+        (
+            round(one.since - window.zero, 6),
+            round(one.until - window.zero, 6),
+            bar_class(one),
+            one.text,
+            one.record,
+        )
+        for one in row.bars
+    ]
+
+
+def _policy(style: str, script: str) -> str:
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src '{_hash(script)}'",
+            f"style-src '{_hash(style)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _source(name: str) -> str:
+    return (files("regnal.replay.telling.html") / name).read_text(encoding="utf-8")
