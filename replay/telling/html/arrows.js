@@ -14,7 +14,7 @@ function drawOver() {
   const drawn = [];
   if (shown.cursor !== null) {
     const x = xOf(shown.cursor);
-    drawn.push(svg("line", { class: "cursor", x1: x, x2: x, y1: 46, y2: "100%" }));
+    drawn.push(svg("line", { class: "cursor", x1: x, x2: x, y1: TICKS_END, y2: "100%" }));
   }
   if (shown.chain) {
     for (let link = 1; link < chain.length; link += 1) drawn.push(...arrow(chain[link - 1], chain[link], "of-chain"));
@@ -81,7 +81,7 @@ function curve(x1, y1, x2, y2) {
 }
 
 function drawOverview() {
-  const width = overview.clientWidth;
+  const { width } = plot; // the two stand in the same column
   const scale = (at) => ((at - report.since) / (report.until - report.since)) * width;
   const drawn = [];
   if (report.outage !== null) {

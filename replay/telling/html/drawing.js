@@ -6,11 +6,17 @@ const ROW = 20;
 /** Marks that are nearer than this become one, with their number. */
 const NEAREST = 9;
 
-/** Pixels between two ticks, at least. */
-const BETWEEN_TICKS = 105;
+/** Pixels between two ticks, at least; and of half a tick's text. */
+const BETWEEN_TICKS = 92;
+const HALF_TEXT = 32;
 
-/** Pixels of an average letter in a bar. */
+/** Pixels from the top of the chart: below the ticks, below the whole axis. */
+const TICKS_END = 46;
+const AXIS_END = 64;
+
+/** Pixels of an average letter in a bar, and of a digit in a mark. */
 const LETTER = 6.2;
+const DIGIT = 6;
 
 const under = svg("svg", { class: "under", "aria-hidden": "true" });
 const over = svg("svg", { class: "over", "aria-hidden": "true" });
@@ -52,7 +58,7 @@ function measure() {
 function draw() {
   drawAxis();
   for (const row of rows) {
-    if (row.isFolded) continue;
+    if (row.isFolded || !row.isInSight) continue;
     if (row.bars.length > 0) drawBars(row);
     else drawPoints(row);
   }
@@ -66,12 +72,12 @@ function drawAxis() {
   const lines = [];
   for (const seconds of at) {
     const x = xOf(seconds).toFixed(1);
-    lines.push(svg("line", { class: "grid-line", x1: x, x2: x, y1: 46, y2: "100%" }));
-    if (x < 34 || x > plot.width - 34) continue; // its text would be cut
+    lines.push(svg("line", { class: "grid-line", x1: x, x2: x, y1: TICKS_END, y2: "100%" }));
+    const middle = Math.min(Math.max(x, HALF_TEXT), plot.width - HALF_TEXT);
     marks.push(
       svg("line", { x1: x, x2: x, y1: 32, y2: 38 }),
-      svg("text", { class: "relative", x, y: 14 }, relativeText(seconds, step)),
-      svg("text", { class: "absolute", x, y: 28 }, clockText(report.zero + seconds, digitsOf(step))),
+      svg("text", { class: "relative", x: middle, y: 14 }, relativeText(seconds, step)),
+      svg("text", { class: "absolute", x: middle, y: 28 }, clockText(report.zero + seconds, digitsOf(step))),
     );
   }
   report.phases.forEach(([since, until], number) => {
@@ -80,21 +86,23 @@ function drawAxis() {
       marks.push(svg("rect", { class: `phase phase-${number}`, x: left, width: Math.max(right - left, 1.5), y: 40, height: 6 }));
     }
   });
-  axis.replaceChildren(...marks);
-  under.replaceChildren(...lines, ...shading());
+  axis.replaceChildren(...marks, ...shading(TICKS_END, true));
+  under.replaceChildren(...lines, ...shading(AXIS_END, false));
 }
 
-function shading() {
+/** Where nobody could write: in the axis, which stays in sight, with how long it was. */
+function shading(y, isNamed) {
   if (report.outage === null) return [];
   const [left, right] = clipped(report.outage.since, report.outage.until);
   if (right <= left) return [];
-  const drawn = [svg("rect", { class: "no-writes", x: left, width: right - left, y: 46, height: "100%" })];
+  const drawn = [svg("rect", { class: "no-writes", x: left, width: right - left, y, height: "100%" })];
   for (const at of [report.outage.since, report.outage.until]) {
     const x = xOf(at);
-    if (x >= 0 && x <= plot.width) drawn.push(svg("line", { class: "edge", x1: x, x2: x, y1: 46, y2: "100%" }));
+    if (x >= 0 && x <= plot.width) drawn.push(svg("line", { class: "edge", x1: x, x2: x, y1: y, y2: "100%" }));
   }
-  if (right - left > 110) {
-    drawn.push(svg("text", { class: "edge-text", x: left + 8, y: 66 }, report.outage.text));
+  const { text } = report.outage;
+  if (isNamed && right - left > text.length * LETTER + 20) {
+    drawn.push(svg("text", { class: "edge-text", x: Math.max(left, 0) + 8, y: y + 13 }, text));
   }
   return drawn;
 }
@@ -126,7 +134,7 @@ function drawBars(row) {
 function drawPoints(row) {
   row.clusters = clustersOf(row.points);
   const paths = new Map();
-  const drawn = [];
+  const digits = [];
   const add = (kind, shape) => paths.set(kind, (paths.get(kind) ?? "") + shape);
   for (const point of row.points) {
     if (!point.isShown && point.at >= view.since && point.at <= view.until) add("faded", dot(xOf(point.at), 1.5));
@@ -139,15 +147,15 @@ function drawPoints(row) {
       else add(`message${chained}`, dot(x, 3.5));
     } else {
       const text = String(cluster.points.length);
-      const width = Math.max(cluster.right - cluster.left + 8, text.length * 6 + 9);
-      const x = (cluster.left + cluster.right - width) / 2;
-      drawn.push(
-        svg("rect", { class: `mark many${chained}`, x, y: 3.5, width, height: 13, rx: 6.5 }),
-        svg("text", { class: "count", x: x + width / 2, y: 13.4 }, text),
-      );
+      const middle = (cluster.left + cluster.right) / 2;
+      add(`many${chained}`, pill(middle, Math.max(cluster.right - cluster.left + 8, text.length * DIGIT + 9)));
+      for (const [place, digit] of [...text].entries()) digits.push([digit, middle + (place - text.length / 2) * DIGIT]);
     }
   }
-  for (const [kind, d] of paths) drawn.unshift(svg("path", { class: `mark ${kind}`, d }));
+  const drawn = [...paths].map(([kind, d]) => svg("path", { class: `mark ${kind}`, d }));
+  // All numbers of a row are one text with a place for each digit: a text is dear.
+  const places = digits.map(([, x]) => x.toFixed(1)).join(" ");
+  drawn.push(svg("text", { class: "count", x: places, y: 13.4 }, digits.map(([digit]) => digit).join("")));
   row.live.replaceChildren(...drawn);
 }
 
@@ -171,6 +179,11 @@ function clustersOf(told) {
 
 function dot(x, radius) {
   return `M${(x - radius).toFixed(1)} ${ROW / 2}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0 ${-2 * radius} 0z`;
+}
+
+function pill(middle, width) {
+  const straight = width - 13;
+  return `M${(middle - straight / 2).toFixed(1)} 3.5h${straight.toFixed(1)}a6.5 6.5 0 0 1 0 13h${(-straight).toFixed(1)}a6.5 6.5 0 0 1 0 -13z`;
 }
 
 function diamond(x) {

@@ -106,6 +106,7 @@ function filter() {
     items[point.number].hidden = !point.isShown;
     count += point.isShown;
   }
+  for (const chunk of list.children) chunk.hidden = !chunk.querySelector("li[id]:not([hidden])");
   found.textContent = count === points.length ? `${count} events` : `${count} of ${points.length} events`;
   plan();
 }
@@ -125,7 +126,7 @@ search.addEventListener("input", filter);
 onlyDecisions.addEventListener("change", filter);
 
 list.addEventListener("focusin", (event) => {
-  const item = event.target.closest("#events > li");
+  const item = event.target.closest("#events li[id]");
   const point = points[items.indexOf(item)];
   if (point !== undefined && point !== shown.selected) select(point);
 });

@@ -17,10 +17,25 @@ MOST_EFFECTS = 12
 """Of an event, named at it; the arrows show all."""
 
 
+CHUNK = 50
+"""Events; the browser leaves lists out of its layout that are not in sight."""
+
+
 def events_list(points: Sequence[Point], window: Window) -> Markup:
+    chunks = (
+        range(first, min(first + CHUNK, len(points)))
+        for first in range(0, len(points), CHUNK)
+    )
     return tag(
-        "ol",
-        (_event(number, points, window) for number in range(len(points))),
+        "div",
+        (
+            tag(
+                "ol",
+                (_event(number, points, window) for number in chunk),
+                start=chunk.start + 1,
+            )
+            for chunk in chunks
+        ),
         class_="events",
         id="events",
     )

@@ -9,16 +9,14 @@ The page obeys a policy that lets the browser run this one script and nothing el
 fetch nothing at all: even if a text slipped through unescaped it could do no harm.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
 
-from regnal.messages.base import Seconds
-from regnal.replay.explaining.story import Moment, Story
+from regnal.replay.explaining.story import Story
 from regnal.replay.telling.html.account import Account, section_id
-from regnal.replay.telling.html.chart import PATTERNS, bar_class, chart, legend
+from regnal.replay.telling.html.chart import PATTERNS, chart, legend
 from regnal.replay.telling.html.controls import (
     dock,
     keys,
@@ -27,12 +25,12 @@ from regnal.replay.telling.html.controls import (
     search,
     timeline_controls,
 )
+from regnal.replay.telling.html.data import report_data
 from regnal.replay.telling.html.events import events_list
 from regnal.replay.telling.html.head import head, phases
 from regnal.replay.telling.html.markup import Markup, join, tag
 from regnal.replay.telling.html.points import Point, points_of
-from regnal.replay.telling.html.rows import Group, Row, Window, groups_of, window_of
-from regnal.replay.telling.html.values import span_text
+from regnal.replay.telling.html.rows import Group, Window, groups_of, window_of
 from regnal.replay.telling.outline import Outline, Section, outline
 
 STYLES = ("page.css", "timeline.css", "print.css")
@@ -87,7 +85,7 @@ def story_html(story: Story, *, is_full: bool = False) -> str:
             keys(),
             tag(
                 "script",
-                _data(story, points, groups, window),
+                report_data(story, points, groups, window),
                 type="application/json",
                 id="report",
             ),
@@ -185,67 +183,6 @@ def _events(points: Sequence[Point], window: Window) -> Markup:
         class_="all-events",
         id="all-events",
     )
-
-
-def _data(
-    story: Story, points: Sequence[Point], groups: Sequence[Group], window: Window
-) -> Markup:
-    """What the scripts draw, as JSON; texts they take from the page itself.
-
-    Moments are seconds since `zero`.
-    """
-
-    def at(moment: Moment) -> Seconds:
-        return round(moment - window.zero, 6)
-
-    rows = [row for group in groups for row in group.rows]
-    row_of = {number: index for index, row in enumerate(rows) for number in row.points}
-    outage = story.outage
-    data = {
-        "zero": window.zero,
-        "since": at(window.since),
-        "until": at(window.until),
-        "outage": None
-        if outage is None
-        else {
-            "since": at(outage.since),
-            "until": at(window.until if outage.until is None else outage.until),
-            "text": f"no writes {span_text(outage.seconds)}",
-        },
-        "phases": [
-            [at(one.began), at(one.began + one.seconds)] for one in story.phases
-        ],
-        "rows": [_bars(row, window) for row in rows],
-        "points": [
-            [
-                at(one.moment),
-                row_of[number],
-                one.cause,
-                one.is_decision,
-                one.link,
-                one.id,
-            ]
-            for number, one in enumerate(points)
-        ],
-    }
-    text = json.dumps(data, separators=(",", ":"))
-    # As the content of an element it is not escaped: nothing in it may end the element.
-    return Markup(
-        text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    )
-
-
-def _bars(row: Row, window: Window) -> list[tuple[Seconds, Seconds, str, str, int]]:
-    return [
-        (
-            round(one.since - window.zero, 6),
-            round(one.until - window.zero, 6),
-            bar_class(one),
-            one.text,
-            one.record,
-        )
-        for one in row.bars
-    ]
 
 
 def _policy(style: str, script: str) -> str:

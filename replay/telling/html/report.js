@@ -26,10 +26,11 @@ const rows = [...chart.querySelectorAll("[data-row]")].map((element, number) => 
   clusters: [],
   top: 0,
   isFolded: false,
+  isInSight: true,
 }));
 for (const point of points) rows[point.row].points.push(point);
 
-const items = [...document.getElementById("events").children];
+const items = [...document.getElementById("events").querySelectorAll("li[id]")];
 
 /** The line of the list that tells of a point. */
 function headlineOf(point) {

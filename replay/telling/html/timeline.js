@@ -266,6 +266,18 @@ function leadTo(name) {
   });
 }
 
+/** Rows that are not on the screen need not be drawn. */
+function watchRows() {
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) rows[Number(target.dataset.row)].isInSight = isIntersecting;
+      plan();
+    },
+    { rootMargin: "15%" },
+  );
+  for (const row of rows) watch.observe(row.element);
+}
+
 function begin() {
   document.documentElement.classList.add("scripted");
   for (const hidden of document.querySelectorAll(".controls[hidden], .overview[hidden]")) hidden.hidden = false;
@@ -284,6 +296,7 @@ function begin() {
     measure();
     plan();
   }).observe(chart);
+  watchRows();
   measure();
   draw();
   writeVisible();

@@ -42,10 +42,8 @@ def since_zero(seconds: Seconds) -> str:
 def span_text(seconds: Seconds) -> str:
     """`0.23 s`, `16.93 s`, `4 min 05 s`, `2 h 10 min`."""
     if seconds < 60:
-        return f"{seconds:.2f} s" if seconds >= 0.01 else f"{seconds * 1000:.2g} ms"
-    for size, unit, smaller, name in UNITS:
-        if seconds >= size:
-            break
+        return f"{seconds:.2f} s" if seconds >= 0.01 else f"{seconds * 1000:.1g} ms"
+    size, unit, smaller, name = next(one for one in UNITS if seconds >= one[0])
     whole, rest = divmod(round(seconds), size)
     return f"{whole} {unit} {rest // smaller:02} {name}"
 
