@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from pydantic_core import to_json
@@ -17,6 +17,7 @@ from regnal.replay.explaining.explain import (
     NoSuchIncident,
 )
 from regnal.replay.explaining.story import Story
+from regnal.replay.telling.html.page import story_html
 from regnal.replay.telling.markdown import story_markdown
 from regnal.replay.telling.text import incidents_text, story_text
 
@@ -47,9 +48,17 @@ COLOURS: dict[str, dict[str, Any]] = {
     "-f",
     "--format",
     "form",
-    type=click.Choice(["text", "markdown", "json"]),
+    type=click.Choice(["text", "markdown", "json", "html"]),
     default="text",
     show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    metavar="FILE",
+    help="Write it there; html is one file that needs no other.",
 )
 @click.option("--full", "is_full", is_flag=True, help="Leave nothing out.")
 @click.option("--causes", is_flag=True, help="Print the list of causes, and end.")
@@ -58,6 +67,7 @@ def explain_command(
     directories: tuple[Path, ...],
     incident: str,
     form: str,
+    output: TextIO,
     is_list: bool,
     is_full: bool,
     causes: bool,
@@ -73,6 +83,7 @@ def explain_command(
       regnal explain /var/lib/postgresql/15/main.journal
       regnal explain --list pg1.journal pg2.journal pg3.journal
       regnal explain journals -i reign-4711 -f markdown > post-mortem.md
+      regnal explain journals -f html -o incident.html
     """
     if causes:
         _print_causes(form)
@@ -89,11 +100,14 @@ def explain_command(
     except NoSuchIncident as error:
         raise click.ClickException(str(error)) from error
     if form == "json":
-        click.echo(story.model_dump_json(indent=2))
+        click.echo(story.model_dump_json(indent=2), file=output)
     elif form == "markdown":
-        click.echo(story_markdown(story, is_full=is_full), nl=False)
+        click.echo(story_markdown(story, is_full=is_full), file=output, nl=False)
+    elif form == "html":
+        click.echo(story_html(story, is_full=is_full), file=output, nl=False)
     else:
-        click.echo(story_text(story, width=_width(), style=_style, is_full=is_full))
+        told = story_text(story, width=_width(), style=_style, is_full=is_full)
+        click.echo(told, file=output)
 
 
 def _found(directories: tuple[Path, ...]) -> dict[str, Path]:

@@ -263,9 +263,9 @@ def _tick(seconds: Seconds, step: Seconds, window: Window) -> Markup:
 
 
 def _clock_of_tick(moment: float, step: Seconds) -> str:
-    """To the second, unless the ticks are closer."""
+    """With milliseconds while they matter: the zero is seldom a whole second."""
     text = clock_text(moment)
-    return text if step < 1 else text.partition(".")[0]
+    return text if step < 60 else text.partition(".")[0]
 
 
 def _zero_text(outage: Outage | None) -> str:

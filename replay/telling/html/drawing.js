@@ -7,8 +7,8 @@ const ROW = 20;
 const NEAREST = 9;
 
 /** Pixels between two ticks, at least; and of half a tick's text. */
-const BETWEEN_TICKS = 92;
-const HALF_TEXT = 32;
+const BETWEEN_TICKS = 100;
+const HALF_TEXT = 36;
 
 /** Pixels from the top of the chart: below the ticks, below the whole axis. */
 const TICKS_END = 46;
@@ -77,7 +77,7 @@ function drawAxis() {
     marks.push(
       svg("line", { x1: x, x2: x, y1: 32, y2: 38 }),
       svg("text", { class: "relative", x: middle, y: 14 }, relativeText(seconds, step)),
-      svg("text", { class: "absolute", x: middle, y: 28 }, clockText(report.zero + seconds, digitsOf(step))),
+      svg("text", { class: "absolute", x: middle, y: 28 }, clockText(report.zero + seconds, step < 60 ? 3 : 0)),
     );
   }
   report.phases.forEach(([since, until], number) => {

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from regnal.replay.explaining.causes import CAUSES
 from regnal.replay.explaining.losses import size_text
-from regnal.replay.explaining.story import Loss, Outage, Phase, Story
+from regnal.replay.explaining.story import Author, Loss, Outage, Phase, Story
 from regnal.replay.telling.html.markup import Content, Markup, join, tag
 from regnal.replay.telling.html.values import clock, span_text
 from regnal.replay.telling.outline import KINDS, author_text
@@ -99,13 +99,17 @@ def _figures(story: Story) -> Iterable[Markup]:
     if story.loss is not None:
         yield _loss(story.loss)
     yield _leader(story)
-    if story.author is not None:
-        who = story.author.username or story.author.user_agent or story.author.what
-        yield _figure("asked for by", who, author_text(story.author), is_text=True)
-    else:
-        yield _figure(
-            "asked for by", "nobody", "no request is in the journals", is_text=True
-        )
+    yield _author(story.author)
+
+
+def _author(author: Author | None) -> Markup:
+    if author is None:
+        about = "no request is in the journals"
+        return _figure("asked for by", "nobody", about, is_text=True)
+    who = author.username or author.address
+    if who is None:
+        return _figure("asked for by", author_text(author), author.what, is_text=True)
+    return _figure("asked for by", who, author_text(author), is_text=True)
 
 
 def _figure(
@@ -150,6 +154,9 @@ def _transactions(loss: Loss) -> str:
 
 
 def _leader(story: Story) -> Markup:
+    if story.outage is None:
+        about = "nobody led" if story.leader is None else f"{story.leader} led"
+        return _figure("it befell", story.former, about, is_text=True)
     about = "" if story.timeline is None else f"on timeline {story.timeline}"
     if story.leader is None:
         value: Content = (story.former, " → ", tag("small", "nobody"))

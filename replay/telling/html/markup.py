@@ -25,11 +25,16 @@ Attribute: TypeAlias = str | int | float | bool | None
 VOID = frozenset({"br", "input", "meta"})
 """Elements without an end."""
 
-UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+_UNSEEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+    "\ud800-\udfff\ufffe\uffff"
 )
 """Characters that are not seen, turn the direction of the text around them, or cannot be
 written as UTF-8."""
+
+UNSEEN = re.compile(f"[{_UNSEEN}]")
+
+UNSAFE = re.compile(f"[&<>\"'{_UNSEEN}]")
 
 
 def tag(name: str, /, *content: Content, **attributes: Attribute) -> Markup:
@@ -46,14 +51,22 @@ def join(*content: Content) -> Markup:
 
 def readable(text: str) -> str:
     """With what cannot be seen shown by its number, so that it deceives nobody."""
-    return UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return UNSEEN.sub(_number, text)
+
+
+def _number(found: re.Match[str]) -> str:
+    return f"⟨U+{ord(found[0]):04X}⟩"
+
+
+def _harmless(found: re.Match[str]) -> str:
+    return escape(found[0]) if found[0] in "&<>\"'" else _number(found)
 
 
 def _markup(content: Content) -> str:
     if isinstance(content, Markup):
         return content
     if isinstance(content, str):
-        return escape(readable(content))
+        return UNSAFE.sub(_harmless, content)
     return "".join(map(_markup, content))
 
 
@@ -66,4 +79,4 @@ def _attributes(attributes: dict[str, Attribute]) -> Iterable[str]:
             yield f" {written}"
         else:
             text = f"{value:.7g}" if isinstance(value, float) else str(value)
-            yield f' {written}="{escape(readable(text))}"'
+            yield f' {written}="{UNSAFE.sub(_harmless, text)}"'

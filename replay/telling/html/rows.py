@@ -83,12 +83,13 @@ def groups_of(story: Story, points: Sequence[Point]) -> tuple[Group, ...]:
     told = {one.member: one for one in story.members}
     for point in points:
         told.setdefault(point.member, _unlisted(point.member))
+    heard = {point.member for point in points}
     first = (name for name in (story.former, story.leader) if name is not None)
     names = dict.fromkeys((*(name for name in first if name in told), *told))
     return tuple(
         Group(
             member=name,
-            notes=tuple(_notes(told[name], story)),
+            notes=tuple(_notes(told[name], story, has_points=name in heard)),
             rows=(*_lanes(told[name]), *_parts(name, points)),
         )
         for name in names
@@ -118,8 +119,13 @@ def _unlisted(name: MemberName) -> MemberTold:
     )
 
 
-def _notes(member: MemberTold, story: Story) -> Iterable[str]:
-    if member.member == story.former == story.leader:
+def _notes(member: MemberTold, story: Story, *, has_points: bool) -> Iterable[str]:
+    if story.outage is None:
+        if member.member == story.former:
+            yield "what is told befell it"
+        if member.member == story.leader:
+            yield "leads"
+    elif member.member == story.former == story.leader:
         yield "leads before and after"
     elif member.member == story.former:
         yield "led before"
@@ -127,6 +133,8 @@ def _notes(member: MemberTold, story: Story) -> Iterable[str]:
         yield "leads after"
     if not member.has_journal:
         yield "its journal is missing"
+    elif not member.lanes and not has_points:
+        yield "nothing of note meanwhile"
     if member.clock_ahead is not None:
         way = "ahead" if member.clock_ahead > 0 else "behind"
         yield f"its wall clock was {abs(member.clock_ahead):.3f} s {way}"

@@ -36,7 +36,7 @@ def clock(moment: Moment, *, with_date: bool = False) -> Markup:
 
 def since_zero(seconds: Seconds) -> str:
     """`+16.838`: how long after the outage began, or before."""
-    return f"{seconds:+.3f}"
+    return f"{round(seconds, 3) + 0.0:+.3f}"  # never -0.000
 
 
 def span_text(seconds: Seconds) -> str:

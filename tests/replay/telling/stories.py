@@ -2,7 +2,9 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
+
+from pydantic import BaseModel
 
 from regnal.replay.explaining.explain import Investigation
 from regnal.replay.explaining.story import (
@@ -33,6 +35,20 @@ def changed(story: Story, **changes: Any) -> Story:
     return story.model_copy(update=changes)
 
 
+@cache
+def shortened() -> Story:
+    """With some of everything, for tests that tell it again and again."""
+    story = demo_story()
+    return changed(
+        story,
+        chain=story.chain[:4],
+        events=story.events[:6],
+        views=tuple(
+            one.model_copy(update={"moments": one.moments[:2]}) for one in story.views
+        ),
+    )
+
+
 def without_a_successor() -> Story:
     """Nobody took over; the journals end in the outage."""
     story = demo_story()
@@ -50,7 +66,9 @@ def with_a_missing_journal() -> Story:
     story = demo_story()
     return changed(
         story,
-        members=tuple(_silent(one) if one.member == "pg3" else one for one in story.members),
+        members=tuple(
+            _silent(one) if one.member == "pg3" else one for one in story.members
+        ),
         events=tuple(one for one in story.events if one.member != "pg3"),
         chain=tuple(one for one in story.chain if one.member != "pg3"),
         views=tuple(
@@ -59,7 +77,9 @@ def with_a_missing_journal() -> Story:
             else one
             for one in story.views
         ),
-        troubles=(Trouble(code="journal_missing", text="the journal of pg3 is missing"),),
+        troubles=(
+            Trouble(code="journal_missing", text="the journal of pg3 is missing"),
+        ),
     )
 
 
@@ -78,9 +98,16 @@ def with_many_members(count: int = 7) -> Story:
         story,
         members=(
             *story.members,
-            *(one.model_copy(update={"member": name}) for name in names for one in others),
+            *(
+                one.model_copy(update={"member": name})
+                for name in names
+                for one in others
+            ),
         ),
-        events=(*story.events, *(_moved(one, name) for name in names for one in events)),
+        events=(
+            *story.events,
+            *(_moved(one, name) for name in names for one in events),
+        ),
     )
 
 
@@ -100,7 +127,9 @@ def with_many_events(count: int = MAXIMUM_EVENTS) -> Story:
                     "id": f"many/{number}",
                     "moment": began + whole * number / count,
                     "member": name,
-                    "cause": f"many/{number - len(names)}" if number >= len(names) else None,
+                    "cause": f"many/{number - len(names)}"
+                    if number >= len(names)
+                    else None,
                     "at": Reference(member=name, record=number + 1),
                 }
             )
@@ -131,31 +160,27 @@ def empty() -> Story:
 
 def hostile(text: str, story: Story | None = None) -> Story:
     """With `text` wherever a journal could have put one, also in place of names."""
-    told = (story or demo_story()).model_dump()
-    return Story.model_validate(_poisoned(told, text))
+    poisoned = _poisoned(story or demo_story(), text)
+    assert isinstance(poisoned, Story)
+    return poisoned
 
 
-CODED = frozenset(
-    {
-        "weight",
-        "certainty",
-        "name_of_lane",
-        "role",
-        "code_of_phase",
-    }
-)
-
-
-def _poisoned(value: Any, text: str, name: str = "") -> Any:
+def _poisoned(value: Any, text: str) -> Any:
     match value:
+        case BaseModel():
+            fields = type(value).model_fields
+            return value.model_copy(
+                update={
+                    name: _poisoned(getattr(value, name), text)
+                    for name, field in fields.items()
+                    if get_origin(field.annotation) is not Literal
+                }
+            )
         case dict():
-            return {
-                (key + text if name == "facts" else key): _poisoned(one, text, key)
-                for key, one in value.items()
-            }
+            return {name + text: _poisoned(one, text) for name, one in value.items()}
         case list() | tuple():
-            return [_poisoned(one, text, name) for one in value]
-        case str() if name not in CODED:
+            return tuple(_poisoned(one, text) for one in value)
+        case str():
             return value + text
         case _:
             return value
