@@ -1,7 +1,8 @@
 """The page of a story in a real browser: what is seen, pressed, heard and printed."""
 
+import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -26,6 +27,8 @@ pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(why_no_browser() is not None, reason=str(why_no_browser())),
 ]
+
+logger = logging.getLogger(__name__)  # what was measured: pytest --log-level=info -rP
 
 FIRST_RENDER = 15.0
 """Seconds until the page with the most events that there are can be used, on a busy
@@ -481,7 +484,7 @@ requestAnimationFrame(frame);
 
 
 def test_the_most_events_that_there_are_can_still_be_used(
-    browser: Browser, pages: Path, record_property: Callable[[str, object], None]
+    browser: Browser, pages: Path
 ) -> None:
     other(browser, pages, with_many_events())
     browser.drawn()
@@ -491,7 +494,8 @@ def test_the_most_events_that_there_are_can_still_be_used(
     browser.run("document.getElementById('timeline').scrollIntoView()")
     frames = browser.driver.execute_async_script(FRAMES)
     median, slowest = frames[len(frames) // 2], frames[-1]
-    record_property("seconds until it was drawn", ready)
-    record_property("milliseconds of a frame of a zoom", (median, slowest))
+    logger.info(
+        "Drawn after %.2f s; frames %.0f ms, at most %.0f", ready, median, slowest
+    )
     assert slowest < 2_000, "a zoom blocks"
     assert browser.console() == []
