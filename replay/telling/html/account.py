@@ -95,29 +95,22 @@ def _named(table: Table) -> Iterable[Markup]:
 
 
 def _table(table: Table) -> Markup:
-    head = (
+    rows = (
         tag(
-            "thead", tag("tr", (tag("th", cell, scope="col") for cell in table.heading))
+            "tr",
+            tag("th", first.strip(), scope="row"),
+            (tag("td", cell.strip()) for cell in rest),
         )
-        if table.heading
-        else ""
+        for first, *rest in table.rows
     )
+    heading = tag("thead", tag("tr", map(_heading, table.heading)))
     return tag(
         "div",
-        tag(
-            "table",
-            head,
-            tag(
-                "tbody",
-                (
-                    tag(
-                        "tr",
-                        tag("th", first.strip(), scope="row"),
-                        (tag("td", cell.strip()) for cell in rest),
-                    )
-                    for first, *rest in table.rows
-                ),
-            ),
-        ),
+        tag("table", heading if table.heading else "", tag("tbody", rows)),
         class_="wide",
     )
+
+
+def _heading(cell: str) -> Markup:
+    # A heading that says nothing is none.
+    return tag("th", cell, scope="col") if cell else tag("td")

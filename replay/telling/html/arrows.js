@@ -6,6 +6,10 @@ const GAP = 7;
 /** Bars of events in the overview. */
 const DENSITY = 240;
 
+/** Arrows of what is selected, on either side; more would be a thicket. */
+const MOST_CAUSES = 60;
+const MOST_EFFECTS = 200;
+
 const shown = { chain: true, selected: null, hovered: null, cursor: null };
 
 const overview = document.getElementById("overview");
@@ -22,7 +26,7 @@ function drawOver() {
   if (shown.selected !== null) {
     const path = causesOf(shown.selected);
     for (let step = 1; step < path.length; step += 1) drawn.push(...arrow(path[step], path[step - 1], "of-cause"));
-    for (const effect of shown.selected.effects) drawn.push(...arrow(shown.selected, points[effect], "of-effect"));
+    for (const effect of shown.selected.effects.slice(0, MOST_EFFECTS)) drawn.push(...arrow(shown.selected, points[effect], "of-effect"));
     drawn.push(...circle(shown.selected, "ring", 9));
   }
   if (shown.hovered !== null && shown.hovered !== shown.selected) drawn.push(...circle(shown.hovered, "hovered", 8));
@@ -32,11 +36,9 @@ function drawOver() {
 /** The point, its cause, the cause of that, and so on. */
 function causesOf(point) {
   const path = [point];
-  const known = new Set(path);
-  while (path.at(-1).cause !== null) {
+  while (path.at(-1).cause !== null && path.length <= MOST_CAUSES) {
     const cause = points[path.at(-1).cause];
-    if (known.has(cause)) break;
-    known.add(cause);
+    if (path.includes(cause)) break; // a journal that was tampered with may go round
     path.push(cause);
   }
   return path;

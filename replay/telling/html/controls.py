@@ -56,7 +56,7 @@ def timeline_controls() -> Markup:
             aria_label="Events",
         ),
         tag("div", _button("chain", "Causal chain", "Arrows of the causal chain")),
-        tag("p", id="visible", class_="visible", role="status"),
+        tag("p", id="visible", class_="visible"),
         class_="controls toolbar",
         hidden=True,
     )

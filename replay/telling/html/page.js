@@ -2,9 +2,6 @@
 
 const THEMES = ["Auto", "Light", "Dark"];
 
-/** Milliseconds; a browser refuses more than some changes of the address a second. */
-const SETTLED = 300;
-
 const does = {
   zone(button) {
     zone.isLocal = !zone.isLocal;
@@ -61,13 +58,6 @@ function address() {
   if (!view.isWhole) parts.push(`t=${view.since.toFixed(4)},${view.until.toFixed(4)}`);
   if (shown.selected !== null) parts.push(`e=${encodeURIComponent(shown.selected.id)}`);
   return parts.length > 0 ? `#${parts.join("&")}` : "";
-}
-
-let settling = 0;
-
-function writeAddressSoon() {
-  clearTimeout(settling);
-  settling = setTimeout(writeAddress, SETTLED);
 }
 
 function writeAddress() {

@@ -120,6 +120,24 @@ def _main(
             for number, one in sections
             if one.code not in IN_THE_HEAD
         ),
+        _foot(story),
+    )
+
+
+def _foot(story: Story) -> Markup:
+    """What ran where, and by which names the incident goes."""
+    running: dict[str, list[str]] = {}
+    for member in story.members:
+        versions = ", ".join(f"{name} {one}" for name, one in member.versions.items())
+        running.setdefault(versions or "versions not known", []).append(member.member)
+    return tag(
+        "footer",
+        (
+            tag("p", f"{', '.join(members)}: {versions}")
+            for versions, members in running.items()
+        ),
+        tag("p", f"Also named {', '.join(story.aliases)}.") if story.aliases else "",
+        class_="foot",
     )
 
 

@@ -1,5 +1,9 @@
 // The timeline: pointers, wheel and keys; and the beginning of it all.
 
+/** Milliseconds without a movement; a browser refuses many changes of the address, and
+ * nobody wants to hear each of them. */
+const SETTLED = 300;
+
 /** Pixels that a pointer may move in a click. */
 const STEADY = 4;
 
@@ -193,6 +197,10 @@ overview.addEventListener("pointerdown", (event) => {
 // Keys.  Those that scroll a page elsewhere belong to the timeline only while it has the focus.
 
 const anywhere = {
+  "+": () => does.closer(),
+  "=": () => does.closer(),
+  "-": () => does.further(),
+  0: () => does.all(),
   j: () => step(1),
   k: () => step(-1),
   c: () => document.querySelector("[data-does=chain]").click(),
@@ -203,10 +211,6 @@ const anywhere = {
 };
 
 const onTheTimeline = {
-  "+": () => does.closer(),
-  "=": () => does.closer(),
-  "-": () => does.further(),
-  "0": () => does.all(),
   Home: () => first(false),
   End: () => first(true),
   Enter: () => shown.selected !== null && open(shown.selected),
@@ -227,6 +231,8 @@ addEventListener("keydown", (event) => {
   else call(event);
 });
 
+const visible = document.getElementById("visible");
+
 function writeVisible() {
   const { step: precise } = ticksOf(view.since, view.until, 100);
   const digits = digitsOf(precise);
@@ -234,7 +240,16 @@ function writeVisible() {
     `${clockText(report.zero + view.since, digits)} to ${clockText(report.zero + view.until, digits)} ${zoneText()}, ${spanText(view.span)}`;
 }
 
-const visible = document.getElementById("visible");
+let settling = 0;
+
+/** When all is quiet: the address leads here, and those who hear the page are told. */
+function settleSoon() {
+  clearTimeout(settling);
+  settling = setTimeout(() => {
+    writeAddress();
+    if (document.activeElement === chart && shown.selected === null) said.textContent = visible.textContent;
+  }, SETTLED);
+}
 
 function foldable(group) {
   const name = group.querySelector(".name");
@@ -290,8 +305,8 @@ function begin() {
   chart.tabIndex = 0;
   chart.setAttribute("role", "application");
   chart.setAttribute("aria-label", "Timeline. Plus and minus zoom, arrows move, j and k go from event to event, Enter opens one, question mark shows all keys.");
-  view.changed.push(plan, writeVisible, writeAddressSoon);
-  selectionChanged.push(writeAddressSoon);
+  view.changed.push(plan, writeVisible, settleSoon);
+  selectionChanged.push(settleSoon);
   new ResizeObserver(() => {
     measure();
     plan();
