@@ -138,7 +138,7 @@ def _group(
             class_="member",
         ),
         (_row(row, next(numbers), points, window, shading) for row in group.rows),
-        class_="group",
+        class_="group" if group.is_central else "group aside",
     )
 
 
@@ -161,7 +161,7 @@ def _row(
             role="img",
             aria_label=_spoken(row, points, window),
         ),
-        class_=f"row {'lane' if row.bars else 'part'}",
+        class_=f"row {'lane' if row.bars else 'part'}{' kept' if row.is_kept else ''}",
         data_row=number,
     )
 

@@ -50,7 +50,8 @@ function spanText(seconds) {
 
 /** The time of day of a moment in seconds since 1970, with so many digits of a second. */
 function clockText(moment, digits = 3, isDated = false) {
-  const when = new Date(Math.round(moment * 1000));
+  // Cut off, as everywhere in the page; a float may lie just below its millisecond.
+  const when = new Date(Math.floor(moment * 1000 + 0.001));
   if (Number.isNaN(when.getTime())) return "?";
   const shifted = zone.isLocal ? new Date(when.getTime() - when.getTimezoneOffset() * 60000) : when;
   const [date, time] = shifted.toISOString().slice(0, -1).split("T");

@@ -102,7 +102,7 @@ def dock() -> Markup:
         "aside",
         tag(
             "div",
-            tag("h2", tabindex=-1, id="opened"),
+            tag("h2", tabindex=-1, id="opened", class_="shown"),
             tag(
                 "div",
                 _button("before", "◂", "The event before"),
@@ -112,7 +112,7 @@ def dock() -> Markup:
             ),
             class_="title",
         ),
-        tag("div", class_="shown"),
+        tag("div", class_="grounds-of-it"),
         id="dock",
         aria_labelledby="opened",
         hidden=True,

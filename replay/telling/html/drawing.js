@@ -68,14 +68,16 @@ function draw() {
 
 function drawAxis() {
   const { step, at } = ticksOf(view.since, view.until, Math.max(plot.width / BETWEEN_TICKS, 2));
+  const between = (step / view.span) * plot.width;
   const marks = [];
   const lines = [];
   for (const seconds of at) {
     const x = xOf(seconds).toFixed(1);
     lines.push(svg("line", { class: "grid-line", x1: x, x2: x, y1: TICKS_END, y2: "100%" }));
+    marks.push(svg("line", { x1: x, x2: x, y1: 32, y2: 38 }));
     const middle = Math.min(Math.max(x, HALF_TEXT), plot.width - HALF_TEXT);
+    if (between < 2 * HALF_TEXT + Math.abs(middle - x)) continue; // moved from the edge, it would meet the next
     marks.push(
-      svg("line", { x1: x, x2: x, y1: 32, y2: 38 }),
       svg("text", { class: "relative", x: middle, y: 14 }, relativeText(seconds, step)),
       svg("text", { class: "absolute", x: middle, y: 28 }, clockText(report.zero + seconds, step < 60 ? 3 : 0)),
     );

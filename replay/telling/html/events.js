@@ -26,6 +26,7 @@ function select(point) {
     const item = items[point.number];
     item.classList.add("selected");
     view.reveal(point.at);
+    if (rows[point.row].isFolded) fold(rows[point.row].element.parentElement, false);
     // Within the list alone: the page stays where it is.
     if (!item.contains(document.activeElement)) list.scrollTop = item.offsetTop - list.offsetTop - list.clientHeight / 3;
     said.textContent = headlineOf(point).textContent;
@@ -51,9 +52,9 @@ function open(point) {
 function fillDock(point) {
   const item = items[point.number];
   const title = document.getElementById("opened");
-  title.className = item.className;
+  title.className = `shown ${item.className}`;
   title.replaceChildren(...[...headlineOf(point).childNodes].map((node) => node.cloneNode(true)));
-  dock.querySelector(".shown").replaceChildren(item.querySelector(".body").cloneNode(true));
+  dock.querySelector(".grounds-of-it").replaceChildren(item.querySelector(".body").cloneNode(true));
   dock.scrollTop = 0;
 }
 

@@ -6,6 +6,7 @@ chain can be followed from mark to mark.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from regnal.messages.base import MemberName
@@ -62,15 +63,26 @@ def points_of(story: Story) -> tuple[Point, ...]:
     numbers = {place_of(link): number for number, link in enumerate(story.chain, 1)}
     points = [_of_event(event, links) for event in story.events]
     ids = {point.place: point.id for point in points}
-    before: str | None = None
     for link in story.chain:
-        place = place_of(link)
-        if place not in ids:
-            points.append(_of_link(link, before))
-            ids[place] = points[-1].id
-        before = ids[place]
+        if place_of(link) not in ids:
+            points.append(_of_link(link))
+            ids[place_of(link)] = points[-1].id
+    # Nearer than the cause that an event names, which is an event, too.
+    causes = {
+        place_of(after): ids[place_of(before)]
+        for before, after in pairwise(story.chain)
+    }
     points.sort(key=lambda point: point.moment)
-    return _joined([replace(one, link=numbers.get(one.place)) for one in points])
+    return _joined(
+        [
+            replace(
+                one,
+                link=numbers.get(one.place),
+                cause_id=causes.get(one.place, one.cause_id),
+            )
+            for one in points
+        ]
+    )
 
 
 def place_of(told: Link | Event) -> Place:
@@ -100,7 +112,7 @@ def _of_event(event: Event, links: dict[Place, Link]) -> Point:
     )
 
 
-def _of_link(link: Link, cause_id: str | None) -> Point:
+def _of_link(link: Link) -> Point:
     return Point(
         id=f"{link.part}:{link.at.member}/{link.at.record}",
         moment=link.moment,
@@ -110,7 +122,7 @@ def _of_link(link: Link, cause_id: str | None) -> Point:
         text=link.text,
         facts=link.facts,
         at=link.at,
-        cause_id=cause_id,
+        cause_id=None,
         heard=link.heard,
         said=link.said,
     )

@@ -53,6 +53,9 @@ class Row:
     points: tuple[int, ...] = ()
     """Indices of points."""
 
+    is_kept: bool = False
+    """Where the others of its member are folded away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -61,6 +64,8 @@ class Group:
     member: MemberName
     notes: tuple[str, ...]
     rows: tuple[Row, ...]
+    is_central: bool
+    """Whether it led before or after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,8 @@ def groups_of(story: Story, points: Sequence[Point]) -> tuple[Group, ...]:
         Group(
             member=name,
             notes=tuple(_notes(told[name], story, has_points=name in heard)),
-            rows=(*_lanes(told[name]), *_parts(name, points)),
+            rows=tuple(_with_one_kept([*_lanes(told[name]), *_parts(name, points)])),
+            is_central=name in (story.former, story.leader),
         )
         for name in names
     )
@@ -110,6 +116,13 @@ def window_of(story: Story, points: Sequence[Point]) -> Window:
         since, until = since - SHORTEST / 2, until + SHORTEST / 2
     zero = story.outage.since if story.outage is not None else story.began
     return Window(since, until, zero)
+
+
+def _with_one_kept(rows: Sequence[Row]) -> Iterable[Row]:
+    """The role says most, where there is one."""
+    kept = next((row for row in rows if row.code == "role"), rows[0] if rows else None)
+    for row in rows:
+        yield replace(row, is_kept=row is kept)
 
 
 def _unlisted(name: MemberName) -> MemberTold:

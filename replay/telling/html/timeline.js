@@ -251,6 +251,9 @@ function settleSoon() {
   }, SETTLED);
 }
 
+/** Of more members, those that never led are folded at first. */
+const CROWD = 4;
+
 function foldable(group) {
   const name = group.querySelector(".name");
   const button = document.createElement("button");
@@ -259,12 +262,14 @@ function foldable(group) {
   button.setAttribute("aria-expanded", "true");
   name.replaceWith(button);
   button.append(name);
-  button.addEventListener("click", () => {
-    const isFolded = group.classList.toggle("folded");
-    button.setAttribute("aria-expanded", String(!isFolded));
-    measure();
-    plan();
-  });
+  button.addEventListener("click", () => fold(group, !group.classList.contains("folded")));
+}
+
+function fold(group, isFolded) {
+  group.classList.toggle("folded", isFolded);
+  group.querySelector(".fold").setAttribute("aria-expanded", String(!isFolded));
+  measure();
+  plan();
 }
 
 /** Phases are names that lead to their stretch of the timeline. */
@@ -296,7 +301,8 @@ function watchRows() {
 function begin() {
   document.documentElement.classList.add("scripted");
   for (const hidden of document.querySelectorAll(".controls[hidden], .overview[hidden]")) hidden.hidden = false;
-  for (const group of chart.querySelectorAll(".group")) foldable(group);
+  const groups = [...chart.querySelectorAll(".group")];
+  groups.forEach(foldable);
   for (const name of document.querySelectorAll("[data-phase]")) leadTo(name);
   document.querySelector("[data-does=chain]").setAttribute("aria-pressed", String(shown.chain));
   document.querySelector("[data-does=outage]").hidden = report.outage === null;
@@ -311,6 +317,7 @@ function begin() {
     measure();
     plan();
   }).observe(chart);
+  for (const group of groups.length > CROWD ? groups : []) if (group.matches(".aside")) fold(group, true);
   watchRows();
   measure();
   draw();

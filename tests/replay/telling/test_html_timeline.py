@@ -13,6 +13,7 @@ from regnal.replay.telling.html.rows import Window, window_of
 from tests.replay.telling.conftest import Opener
 from tests.replay.telling.stories import (
     demo_story,
+    with_many_members,
     without_a_successor,
 )
 from tests.servers.chromium import Browser
@@ -135,7 +136,7 @@ def test_enter_opens_the_facts_of_an_event_and_escape_closes_them(
     second = points_of(demo_story())[1]
     assert demo.is_shown("#dock .facts")
     assert second.text in demo.text("#opened")
-    assert second.what in demo.text("#dock .shown")
+    assert second.what in demo.text("#dock .body")
     assert f"--after {second.at.record - 1} -n 1" in demo.text("#dock .command")
     assert demo.run("return document.activeElement.id") == "opened"
     demo.press("k")
@@ -279,3 +280,16 @@ def test_a_member_can_be_folded(demo: Browser) -> None:
     demo.drawn()
     assert demo.run(rows) < before - 5
     assert demo.run("return document.querySelector('.fold').ariaExpanded") == "false"
+
+
+def test_of_many_members_those_that_never_led_are_folded(opened: Opener) -> None:
+    browser = opened(with_many_members(7))
+    assert browser.count(".group") == 7
+    assert browser.count(".group.folded") == 5
+    assert browser.count(".group.folded .row.kept") == 5
+    last = next(
+        one for one in reversed(points_of(with_many_members(7))) if one.member == "pg7"
+    )
+    browser.run("location.hash = arguments[0]", f"#e={quote(last.id, safe='')}")
+    browser.wait("its member", lambda: browser.count(".group.folded") == 4)
+    assert browser.console() == []
