@@ -1,13 +1,12 @@
 """The account: the sections of the outline as markup."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from regnal.messages.base import Seconds
-from regnal.replay.explaining.story import Link
+from regnal.replay.explaining.story import Link, Moment
 from regnal.replay.telling.html.events import anchor_of, body_of
 from regnal.replay.telling.html.markup import Content, Markup, tag
-from regnal.replay.telling.html.points import Place, Point, place_of
-from regnal.replay.telling.html.rows import Window
+from regnal.replay.telling.html.points import Place, place_of
+from regnal.replay.telling.html.rows import Picture
 from regnal.replay.telling.html.values import clock, since_zero
 from regnal.replay.telling.outline import Section, Table
 
@@ -15,11 +14,11 @@ from regnal.replay.telling.outline import Section, Table
 class Account:
     """Turns sections into markup, and leads from what they tell to the events."""
 
-    def __init__(self, points: Sequence[Point], window: Window) -> None:
-        self._points = points
-        self._zero: Seconds = window.zero
+    def __init__(self, picture: Picture) -> None:
+        self._points = picture.points
+        self._zero: Moment = picture.window.zero
         self._numbers: Mapping[Place, int] = {
-            point.place: number for number, point in enumerate(points)
+            point.place: number for number, point in enumerate(self._points)
         }
 
     def section(self, section: Section, number: int) -> Markup:

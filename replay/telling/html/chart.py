@@ -4,15 +4,14 @@ Each row is a label and an SVG of its own.  The script leaves this as it is; it 
 `static` parts on the screen and draws those that can be zoomed beside them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from regnal.messages.base import Seconds
 from regnal.replay.evidence.wall import clock_text
 from regnal.replay.explaining.story import Outage
 from regnal.replay.telling.html.markup import Content, Markup, join, tag
-from regnal.replay.telling.html.points import Point
-from regnal.replay.telling.html.rows import Bar, Group, Row, Window
-from regnal.replay.telling.html.tones import MEANINGS, tone_of
+from regnal.replay.telling.html.rows import Bar, Group, Picture, Row, Window
+from regnal.replay.telling.html.tones import tone_of
 from regnal.replay.telling.html.values import since_zero, span_text
 
 TICKS = 7
@@ -35,75 +34,16 @@ ROOM_FOR_A_LETTER = 1.1
 SPOKEN_BARS = 30
 """Of a lane, for those who hear the page."""
 
-PATTERNS = Markup(
-    '<svg class="patterns" width="0" height="0" aria-hidden="true"><defs>'
-    '<pattern id="moves" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect class="ground" width="7" height="7"/><rect class="figure" width="3" height="7"/></pattern>'
-    '<pattern id="gone" width="6" height="6" patternUnits="userSpaceOnUse">'
-    '<path class="figure" d="M0 0L6 6M6 0L0 6"/></pattern>'
-    '<pattern id="unknown" width="5" height="5" patternUnits="userSpaceOnUse">'
-    '<circle class="figure" cx="2" cy="2" r="1"/></pattern>'
-    '<pattern id="no-writes" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)">'
-    '<rect class="ground" width="8" height="8"/><rect class="figure" width="1" height="8"/></pattern>'
-    '<path id="decision" d="M0-5.5L5.5 0L0 5.5L-5.5 0Z"/><circle id="message" r="3.5"/>'
-    '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-    '<path d="M0 0L8 4L0 8Z"/></marker>'
-    "</defs></svg>"
-)
-"""What the stylesheet and the script draw with."""
 
-
-def chart(
-    groups: Sequence[Group],
-    points: Sequence[Point],
-    window: Window,
-    outage: Outage | None,
-) -> Markup:
+def chart(picture: Picture) -> Markup:
     """The axis and all rows, numbered in their order by `data-row`."""
-    shading = _shading(window, outage)
-    numbers = iter(range(sum(len(group.rows) for group in groups)))
+    numbers = iter(range(len(picture.rows)))
     return tag(
         "div",
-        _axis(window, outage),
-        (_group(group, points, window, shading, numbers) for group in groups),
+        _axis(picture),
+        (_group(group, picture, numbers) for group in picture.groups),
         class_="chart",
         id="chart",
-    )
-
-
-def legend() -> Markup:
-    """What the looks mean."""
-    tones = [
-        (tag("svg", _swatch(tone), class_="swatch", aria_hidden="true"), meaning)
-        for tone, meaning in MEANINGS.items()
-        if tone != "unknown"
-    ]
-    tones.append(
-        (
-            tag(
-                "svg", _swatch("leads last-known"), class_="swatch", aria_hidden="true"
-            ),
-            "pale: last known, as the daemon was gone",
-        )
-    )
-    marks = [
-        (_mark_swatch("decision"), "a decision of an actor"),
-        (_mark_swatch("message"), "something that happened"),
-        (_mark_swatch("decision chained"), "a link of the causal chain"),
-        (
-            tag(
-                "svg",
-                tag("rect", class_="no-writes", width="100%", height="100%"),
-                class_="swatch",
-                aria_hidden="true",
-            ),
-            "nobody could write",
-        ),
-    ]
-    return tag(
-        "ul",
-        (tag("li", swatch, " ", meaning) for swatch, meaning in (*tones, *marks)),
-        class_="legend",
     )
 
 
@@ -122,13 +62,7 @@ def tick_text(seconds: Seconds, step: Seconds) -> str:
     return f"{sign}{hours}:{rest // 60:02} h"
 
 
-def _group(
-    group: Group,
-    points: Sequence[Point],
-    window: Window,
-    shading: Content,
-    numbers: Iterator[int],
-) -> Markup:
+def _group(group: Group, picture: Picture, numbers: Iterator[int]) -> Markup:
     return tag(
         "section",
         tag(
@@ -137,29 +71,23 @@ def _group(
             (tag("span", note, class_="note") for note in group.notes),
             class_="member",
         ),
-        (_row(row, next(numbers), points, window, shading) for row in group.rows),
+        (_row(row, next(numbers), picture) for row in group.rows),
         class_="group" if group.is_central else "group aside",
     )
 
 
-def _row(
-    row: Row,
-    number: int,
-    points: Sequence[Point],
-    window: Window,
-    shading: Content,
-) -> Markup:
-    drawn = _bars(row.bars, window) if row.bars else _marks(row, points, window)
+def _row(row: Row, number: int, picture: Picture) -> Markup:
+    drawn = _bars(row.bars, picture.window) if row.bars else _marks(row, picture)
     return tag(
         "div",
         tag("span", row.label, class_="label", title=row.about or None),
         tag(
             "svg",
-            tag("g", shading, drawn, class_="static"),
+            tag("g", _shading(picture), drawn, class_="static"),
             tag("g", class_="live"),
             class_="track",
             role="img",
-            aria_label=_spoken(row, points, window),
+            aria_label=_spoken(row, picture),
         ),
         class_=f"row {'lane' if row.bars else 'part'}{' kept' if row.is_kept else ''}",
         data_row=number,
@@ -189,15 +117,16 @@ def _bars(bars: Iterable[Bar], window: Window) -> Iterator[Markup]:
         )
 
 
-def _marks(row: Row, points: Sequence[Point], window: Window) -> Iterator[Markup]:
+def _marks(row: Row, picture: Picture) -> Iterator[Markup]:
     """Links of the chain and decisions are what remains of a crowd."""
+    points = picture.points
     taken: set[int] = set()
     by_weight = sorted(
         row.points, key=lambda n: (points[n].link is None, not points[n].is_decision)
     )
     for index in by_weight:
         point = points[index]
-        share = window.share(point.moment)
+        share = picture.window.share(point.moment)
         slot = round(share / CLOSEST_MARKS)
         if slot not in taken:
             taken.add(slot)
@@ -211,7 +140,8 @@ def _marks(row: Row, points: Sequence[Point], window: Window) -> Iterator[Markup
             )
 
 
-def _shading(window: Window, outage: Outage | None) -> Content:
+def _shading(picture: Picture) -> Content:
+    window, outage = picture.window, picture.outage
     if outage is None:
         return ""
     left = window.share(outage.since)
@@ -225,7 +155,8 @@ def _shading(window: Window, outage: Outage | None) -> Content:
     )
 
 
-def _axis(window: Window, outage: Outage | None) -> Markup:
+def _axis(picture: Picture) -> Markup:
+    window = picture.window
     since, until = window.since - window.zero, window.until - window.zero
     step = next((one for one in STEPS if (until - since) / one <= TICKS), STEPS[-1])
     first = int(since // step) + 1
@@ -236,7 +167,7 @@ def _axis(window: Window, outage: Outage | None) -> Markup:
     ]
     return tag(
         "div",
-        tag("span", _zero_text(outage), class_="label"),
+        tag("span", _zero_text(picture.outage), class_="label"),
         tag(
             "svg",
             tag(
@@ -272,10 +203,10 @@ def _zero_text(outage: Outage | None) -> str:
     return "since the outage began" if outage is not None else "since it began"
 
 
-def _spoken(row: Row, points: Sequence[Point], window: Window) -> str:
+def _spoken(row: Row, picture: Picture) -> str:
     if row.bars:
         told = [
-            f"{one.text} from {since_zero(one.since - window.zero)} s "
+            f"{one.text} from {since_zero(one.since - picture.window.zero)} s "
             f"for {span_text(one.until - one.since)}"
             for one in row.bars[:SPOKEN_BARS]
         ]
@@ -283,22 +214,8 @@ def _spoken(row: Row, points: Sequence[Point], window: Window) -> str:
         if more > 0:
             told.append(f"and {more} more")
         return f"{row.member}, {row.label}: {'; '.join(told)}"
-    decisions = sum(points[index].is_decision for index in row.points)
+    decisions = sum(picture.points[index].is_decision for index in row.points)
     return (
         f"{row.member}, {row.label}: {decisions} decisions and "
         f"{len(row.points) - decisions} messages, all in the list of events"
-    )
-
-
-def _swatch(tone: str) -> Markup:
-    return tag("rect", class_=f"bar {tone}", width="100%", height="100%")
-
-
-def _mark_swatch(classes: str) -> Markup:
-    kind = classes.partition(" ")[0]
-    return tag(
-        "svg",
-        tag("use", href=f"#{kind}", class_=f"mark {classes}", x="50%", y="50%"),
-        class_="swatch bare",
-        aria_hidden="true",
     )

@@ -1,26 +1,22 @@
 """The data: what the scripts draw, as JSON; texts they take from the page itself."""
 
 import json
-from collections.abc import Sequence
 
 from regnal.messages.base import Seconds
 from regnal.replay.explaining.story import Moment, Story
 from regnal.replay.telling.html.chart import bar_class
 from regnal.replay.telling.html.markup import Markup
-from regnal.replay.telling.html.points import Point
-from regnal.replay.telling.html.rows import Group, Row, Window
+from regnal.replay.telling.html.rows import Picture, Row, Window
 from regnal.replay.telling.html.values import span_text
 
 
-def report_data(
-    story: Story, points: Sequence[Point], groups: Sequence[Group], window: Window
-) -> Markup:
+def report_data(story: Story, picture: Picture) -> Markup:
     """Moments are seconds since `zero`; rows are in the order of the chart."""
+    window, rows = picture.window, picture.rows
 
     def at(moment: Moment) -> Seconds:
         return round(moment - window.zero, 6)
 
-    rows = [row for group in groups for row in group.rows]
     row_of = {number: index for index, row in enumerate(rows) for number in row.points}
     outage = story.outage
     data = {
@@ -47,7 +43,7 @@ def report_data(
                 one.link,
                 one.id,
             ]
-            for number, one in enumerate(points)
+            for number, one in enumerate(picture.points)
         ],
     }
     text = json.dumps(data, separators=(",", ":"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from regnal.replay.telling.html.markup import Content, Markup, join, tag
 from regnal.replay.telling.html.points import Point
-from regnal.replay.telling.html.rows import Window
+from regnal.replay.telling.html.rows import Picture, Window
 from regnal.replay.telling.html.values import (
     clock,
     command_of,
@@ -21,7 +21,8 @@ CHUNK = 50
 """Events; the browser leaves lists out of its layout that are not in sight."""
 
 
-def events_list(points: Sequence[Point], window: Window) -> Markup:
+def events_list(picture: Picture) -> Markup:
+    points = picture.points
     chunks = (
         range(first, min(first + CHUNK, len(points)))
         for first in range(0, len(points), CHUNK)
@@ -31,7 +32,7 @@ def events_list(points: Sequence[Point], window: Window) -> Markup:
         (
             tag(
                 "ol",
-                (_event(number, points, window) for number in chunk),
+                (_event(number, points, picture.window) for number in chunk),
                 start=chunk.start + 1,
             )
             for chunk in chunks

@@ -10,13 +10,12 @@ fetch nothing at all: even if a text slipped through unescaped it could do no ha
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
 
 from regnal.replay.explaining.story import Story
 from regnal.replay.telling.html.account import Account, section_id
-from regnal.replay.telling.html.chart import PATTERNS, chart, legend
+from regnal.replay.telling.html.chart import chart
 from regnal.replay.telling.html.controls import (
     dock,
     keys,
@@ -28,9 +27,9 @@ from regnal.replay.telling.html.controls import (
 from regnal.replay.telling.html.data import report_data
 from regnal.replay.telling.html.events import events_list
 from regnal.replay.telling.html.head import head, phases
+from regnal.replay.telling.html.legend import PATTERNS, legend
 from regnal.replay.telling.html.markup import Markup, join, tag
-from regnal.replay.telling.html.points import Point, points_of
-from regnal.replay.telling.html.rows import Group, Window, groups_of, window_of
+from regnal.replay.telling.html.rows import Picture, picture_of
 from regnal.replay.telling.outline import Outline, Section, outline
 
 STYLES = ("page.css", "timeline.css", "print.css")
@@ -52,9 +51,7 @@ IN_THE_HEAD = ("verdict", "phases")
 
 def story_html(story: Story, *, is_full: bool = False) -> str:
     """The whole document."""
-    points = points_of(story)
-    window = window_of(story, points)
-    groups = groups_of(story, points)
+    picture = picture_of(story)
     told = outline(story, is_full=is_full)
     style = Markup("\n".join(map(_source, STYLES)))
     script = Markup("\n".join(map(_source, SCRIPTS)))
@@ -80,12 +77,12 @@ def story_html(story: Story, *, is_full: bool = False) -> str:
             tag("a", "Skip to the timeline", href="#timeline", class_="skip"),
             PATTERNS,
             _bar(story, told),
-            tag("main", _main(story, told, points, groups, window)),
+            tag("main", _main(story, told, picture)),
             dock(),
             keys(),
             tag(
                 "script",
-                report_data(story, points, groups, window),
+                report_data(story, picture),
                 type="application/json",
                 id="report",
             ),
@@ -96,14 +93,8 @@ def story_html(story: Story, *, is_full: bool = False) -> str:
     return f"<!DOCTYPE html>\n{document}\n"
 
 
-def _main(
-    story: Story,
-    told: Outline,
-    points: Sequence[Point],
-    groups: Sequence[Group],
-    window: Window,
-) -> Markup:
-    account = Account(points, window)
+def _main(story: Story, told: Outline, picture: Picture) -> Markup:
+    account = Account(picture)
     sections = list(enumerate(told.sections))
     grounds = [
         _phases(story, one) if one.code == "phases" else account.section(one, number)
@@ -113,8 +104,8 @@ def _main(
     return join(
         head(story),
         tag("div", grounds, class_="grounds"),
-        _timeline(story, points, groups, window),
-        _events(points, window),
+        _timeline(picture),
+        _events(picture),
         (
             account.section(one, number)
             for number, one in sections
@@ -173,9 +164,7 @@ def _phases(story: Story, section: Section) -> Markup:
     )
 
 
-def _timeline(
-    story: Story, points: Sequence[Point], groups: Sequence[Group], window: Window
-) -> Markup:
+def _timeline(picture: Picture) -> Markup:
     return tag(
         "section",
         tag("h2", "Timeline"),
@@ -183,7 +172,7 @@ def _timeline(
         tag(
             "div",
             overview(),
-            chart(groups, points, window, story.outage),
+            chart(picture),
             class_="picture",
         ),
         legend(),
@@ -192,12 +181,12 @@ def _timeline(
     )
 
 
-def _events(points: Sequence[Point], window: Window) -> Markup:
+def _events(picture: Picture) -> Markup:
     return tag(
         "section",
         tag("h2", "All events"),
-        search(len(points)),
-        events_list(points, window),
+        search(len(picture.points)),
+        events_list(picture),
         class_="all-events",
         id="all-events",
     )

@@ -5,8 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from regnal.messages.base import MemberName, Seconds
-from regnal.replay.explaining.story import Lane, MemberTold, Moment, State, Story
-from regnal.replay.telling.html.points import Point
+from regnal.replay.explaining.story import (
+    Lane,
+    MemberTold,
+    Moment,
+    Outage,
+    State,
+    Story,
+)
+from regnal.replay.telling.html.points import Point, points_of
 
 LANES = {
     "writable": ("writable", "whether PostgreSQL took writes"),
@@ -81,6 +88,33 @@ class Window:
         """Where it lies, in percent of the width."""
         whole = self.until - self.since
         return (min(max(moment, self.since), self.until) - self.since) / whole * 100
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is drawn."""
+
+    window: Window
+    groups: tuple[Group, ...]
+    points: tuple[Point, ...]
+    """In the order of their moments; everywhere a point is known by its index."""
+
+    outage: Outage | None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Numbered through, from the top."""
+        return tuple(row for group in self.groups for row in group.rows)
+
+
+def picture_of(story: Story) -> Picture:
+    points = points_of(story)
+    return Picture(
+        window=window_of(story, points),
+        groups=groups_of(story, points),
+        points=points,
+        outage=story.outage,
+    )
 
 
 def groups_of(story: Story, points: Sequence[Point]) -> tuple[Group, ...]:

@@ -1,6 +1,6 @@
 """Tones: the few looks that the many states of the lanes have.
 
-Each has a colour and a pattern (page.css, and `PATTERNS` in chart.py), so that neither
+Each has a colour and a pattern (page.css, and `PATTERNS` in legend.py), so that neither
 has to be told from the other by colour alone.
 """
 
@@ -8,13 +8,13 @@ from typing import Literal
 
 Tone = Literal["leads", "well", "moves", "gone", "unknown"]
 
-MEANINGS: dict[Tone, str] = {
+MEANINGS: dict[str, str] = {
     "leads": "leads: primary, lease held, writable",
     "well": "as it should be: standby, running, reachable",
     "moves": "on its way: starting, promoting, rewinding …",
     "gone": "not there: absent, stopped, unreachable",
-    "unknown": "a state that this page has no look for",
 }
+"""In the legend; a state without a look of its own is dotted, and has its name."""
 
 _STATES: dict[Tone, tuple[str, ...]] = {
     "leads": ("primary", "held", "writable"),
