@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic_core import from_json
 
 from regnal.journal.encoding import FORMAT, HASH_TAIL, NO_HASH, Hash, chain
-from regnal.journal.places import RecordNumber
+from regnal.journal.places import RecordNumber, segment_at
 from regnal.messages.base import Bytes
 
 DamageKind = Literal[
@@ -28,6 +28,14 @@ _SHOWN: Bytes = 80
 _HEAD = re.compile(rb'\{"n":(\d+),"hlc":"[^"]*","at":[^,]*,"kind":"(\w+)"')
 """How our writer begins a record.  Where a line does, and the chain holds, the rest
 of it is as it was written, and need not be parsed to be checked."""
+
+
+_IN_THE_MIDDLE = frozenset(
+    {"message", "step", "snapshot", "quiet", "gap", "tail_cut", "expired", "seal"}
+)
+"""Kinds of records with which a part of a segment may begin, where its file is named
+after it: a stream that keeps the last month begins somewhere.  The first record then
+only lends its hash: nothing says whether it is as it was written."""
 
 
 class Damage(NamedTuple):
@@ -50,6 +58,8 @@ class Damage(NamedTuple):
         return self.what != "unfinished"
 
     def __str__(self) -> str:
+        if not self.first:
+            return f"{self.segment.name}, byte {self.offset}: {self.text}"
         records = f"record {self.first}"
         if self.last > self.first:
             records = f"records {self.first} to {self.last}"
@@ -82,39 +92,55 @@ class ChainCheck:
         self._is_lost = True
         """Whether what came before is unknown: the next record is believed."""
 
-    def take(self, text: bytes, segment: Path, offset: Bytes) -> Line:
-        """Check one whole line."""
+        self._hole = range(0)
+        """The records that were skipped last: should one come after all, out of its
+        place, it is believed as well, for it cannot be a repetition."""
+
+    def follow(self, text: bytes) -> str:
+        """The kind of the record, if it simply follows the one before, as nearly all
+        do; empty: it does not, and `take` is to look at it."""
         head = None if self._is_lost else _HEAD.match(text)
-        if head is not None and int(head[1]) == self.number + 1:
-            own = chain(self.hash, text[:-HASH_TAIL])
-            if text[-HASH_TAIL:] == b',"hash":"%b"}\n' % own.encode():
-                self.number, self.hash, self._other_hash = self.number + 1, own, None
-                return Line(self.number, head[2].decode(), None)
+        if head is None or int(head[1]) != self.number + 1:
+            return ""
+        own = chain(self.hash, text[:-HASH_TAIL])
+        if text[-HASH_TAIL:] != b',"hash":"%b"}\n' % own.encode():
+            return ""
+        self.number, self.hash, self._other_hash = self.number + 1, own, None
+        return head[2].decode()
+
+    def take(self, text: bytes, segment: Path, offset: Bytes) -> Line:
+        """Check one whole line, whatever it is."""
         try:
             fields = from_json(text)
-            return self._take_odd(fields, text[:-HASH_TAIL], segment, offset)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            return self._take(fields, text[:-HASH_TAIL], segment, offset)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return self._unreadable(text, segment, offset)
 
-    def _take_odd(
+    def _take(
         self, fields: dict[str, Any], covered: bytes, segment: Path, offset: Bytes
     ) -> Line:
-        """A record that does not simply follow: a beginning, or damage."""
-        number, stored = int(fields["n"]), str(fields["hash"])
+        """A beginning, or damage."""
+        number, stored = _number_in(fields), str(fields["hash"])
         kind = str(fields["kind"])
         where = segment, offset
+        if kind == "start" and fields["format"] > FORMAT:
+            return Line(0, kind, _newer(fields, *where))
+        begins = _first_in(segment) if offset == 0 and not self.number else None
+        if number == begins and kind in _IN_THE_MIDDLE:
+            self.number, self.hash, self._is_lost = number, stored, False
+            return Line(0, kind, None)
+        is_whole = self._is_whole(kind, fields, covered, offset)
         damage: Damage | None = None
-        is_whole = self._is_lost or self._follows(covered, stored)
-        if kind == "start":
-            if fields["format"] > FORMAT:
-                return Line(0, kind, _newer(fields, *where))
-            is_whole = chain(fields["previous"], covered) == stored
-        elif offset == 0:
-            is_whole = False  # every segment begins with one
-        if self.number and number > self.number + 1:
+        if begins is not None and number != begins:
+            is_whole = is_whole or kind in _IN_THE_MIDDLE
+            self._hole = range(begins, number)
+            damage = _misnamed(number, begins, *where)
+        elif self.number and number > self.number + 1:
             is_whole = is_whole or kind != "start"  # what it follows is missing
+            self._hole = range(self.number + 1, number)
             damage = _missing(self.number + 1, number - 1, *where)
         elif self.number and number <= self.number and not self._is_lost:
+            is_whole = is_whole or number in self._hole
             damage = Damage(
                 "order", *where, number, number, f"comes after record {self.number}"
             )
@@ -129,6 +155,16 @@ class ChainCheck:
         self._other_hash = None if is_whole else chain(self.hash, covered)
         self.number, self.hash, self._is_lost = number, stored, False
         return Line(number if is_whole else 0, kind, damage)
+
+    def _is_whole(
+        self, kind: str, fields: dict[str, Any], covered: bytes, offset: Bytes
+    ) -> bool:
+        stored = str(fields["hash"])
+        if kind == "start":
+            return chain(fields["previous"], covered) == stored
+        if offset == 0:
+            return False  # every segment begins with one
+        return self._is_lost or self._follows(covered, stored)
 
     def _follows(self, covered: bytes, stored: Hash) -> bool:
         if chain(self.hash, covered) == stored:
@@ -148,6 +184,29 @@ class ChainCheck:
         )
         self.number, self._is_lost = number, True
         return Line(0, "", damage)
+
+
+def _number_in(fields: dict[str, Any]) -> RecordNumber:
+    number = fields["n"]
+    if type(number) is not int or not 0 < number < 10**12:
+        raise ValueError(f"{number!r} is no number of a record")
+    return number
+
+
+def _first_in(segment: Path) -> RecordNumber | None:
+    """As the name of the file says."""
+    named = segment_at(segment)
+    return None if named is None else named.first
+
+
+def _misnamed(
+    number: RecordNumber, named: RecordNumber, segment: Path, offset: Bytes
+) -> Damage:
+    """The first segment begins with another record than its name says."""
+    if number > named:
+        return _missing(named, number - 1, segment, offset)
+    text = f"begins a segment with the name of record {named}"
+    return Damage("order", segment, offset, number, number, text)
 
 
 def _missing(

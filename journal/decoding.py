@@ -4,6 +4,7 @@ Old journals are read for ever: where the shape of a message changed, an upcaste
 turns the old data into the new, one version at a time.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -66,7 +67,7 @@ def envelope_of(
     found = record.fields
     try:
         return Envelope(
-            id=found["id"],
+            id=_id(found["id"]),
             hlc=parse_hlc(str(found["hlc"])),
             at=found["at"],
             said_by=found["from"],
@@ -84,10 +85,10 @@ def step_of(record: Record) -> StepTaken:
     try:
         return StepTaken(
             actor=found["actor"],
-            heard=found["heard"],
+            heard=_id(found["heard"]),
             rule=found.get("rule"),
             facts=found.get("facts", {}),
-            said=tuple(found.get("said", ())),
+            said=tuple(map(_id, found.get("said", ()))),
             hlc=parse_hlc(str(found["hlc"])),
             at=found["at"],
             repeats=found.get("repeats", 0),
@@ -112,6 +113,17 @@ def state_of(record: Record, decider: Decider[S]) -> S:
         return TypeAdapter(decider.state).validate_python(found)
     except (KeyError, TypeError, ValidationError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error
+
+
+_ID = re.compile(r".+/[0-9]{1,18}/[0-9]{1,18}", re.DOTALL)
+
+
+def _id(value: object) -> MessageId:
+    """Raises ValueError if it is none."""
+    text = str(value)
+    if _ID.fullmatch(text) is None:
+        raise ValueError(f"{text[:100]!r} is not the id of a message")
+    return text
 
 
 def _message(

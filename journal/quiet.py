@@ -5,16 +5,20 @@ when what was held went into the chain.  A line says after which record of the c
 held, so that lines of an emptied stretch, left by a crash, are not taken again.
 """
 
+import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from regnal.journal.encoding import Body, plain_body
 from regnal.journal.places import QUIET, RecordNumber, replace_file, write_all
+from regnal.journal.segment_input import MAXIMUM_LINE, open_file
 from regnal.messages.base import Bytes
+
+_SHOWN: Bytes = 80
 
 
 class QuietFile:
@@ -54,8 +58,23 @@ class QuietFile:
         self._size = os.fstat(self._descriptor).st_size
 
 
+def quiet_content(directory: Path) -> bytes:
+    """What the quiet file of a journal holds; nothing where there is none.
+
+    Raises OSError, also where it is no plain file or far larger than we write it.
+    """
+    try:
+        with open_file(directory / QUIET) as file:
+            content = file.read(MAXIMUM_LINE + 1)
+    except FileNotFoundError:
+        return b""
+    if len(content) > MAXIMUM_LINE:
+        raise OSError(errno.EFBIG, f"is larger than {MAXIMUM_LINE} bytes")
+    return content
+
+
 def leftovers(
-    content: bytes, after: RecordNumber, written: Iterable[str]
+    content: bytes, after: RecordNumber | None, written: Iterable[str]
 ) -> list[list[Body]]:
     """What the quiet file holds beyond the end of the chain: groups to be written.
 
@@ -64,16 +83,28 @@ def leftovers(
     """
     done = set(written)
     return [
-        [plain_body(record) for record in entry["records"]]
+        [plain_body(record) for record in entry.records]
         for entry in _entries(content)
-        if entry["after"] == after and fingerprint(entry["records"][0]) not in done
+        if entry.after == after and fingerprint(entry.records[0]) not in done
     ]
 
 
 def after_of(content: bytes) -> RecordNumber | None:
     """The record after which the quiet stretch began; None: nothing is held."""
-    numbers = [entry["after"] for entry in _entries(content)]
+    numbers = [entry.after for entry in _entries(content)]
     return numbers[-1] if numbers else None
+
+
+def rubbish(content: bytes) -> Iterator[tuple[Bytes, str]]:
+    """Whole lines that we did not write: where, and how they begin.
+
+    A torn one at the end is none: it was never acted upon.
+    """
+    offset: Bytes = 0
+    for text in content.splitlines(keepends=True):
+        if text.endswith(b"\n") and _entry(text) is None:
+            yield offset, text[:_SHOWN].decode(errors="backslashreplace").rstrip()
+        offset += len(text)
 
 
 def fingerprint(record: dict[str, Any]) -> str:
@@ -85,19 +116,43 @@ def fingerprint(record: dict[str, Any]) -> str:
     return f"{record['kind']} {record['hlc']}"
 
 
+class _Entry(NamedTuple):
+    after: RecordNumber
+    records: list[dict[str, Any]]
+
+
+_NEEDED = {"message": ("id",), "step": ("actor", "heard")}
+"""By kind of record: what its fingerprint is made of."""
+
+
 def _line(bodies: Iterable[Body], after: RecordNumber) -> bytes:
     records = b",".join(b"{%b}" % body for body in bodies)
     return b'{"after":%d,"records":[%b]}\n' % (after, records)
 
 
-def _entries(content: bytes) -> list[dict[str, Any]]:
-    """The whole lines; a torn one at the end was never acted upon."""
-    entries = []
-    for text in content.splitlines(keepends=True):
-        try:
-            entry = from_json(text) if text.endswith(b"\n") else None
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and entry.get("records"):
-            entries.append(entry)
-    return entries
+def _entries(content: bytes) -> list[_Entry]:
+    """The whole lines that are entries."""
+    found = map(_entry, content.splitlines(keepends=True))
+    return [entry for entry in found if entry is not None]
+
+
+def _entry(text: bytes) -> _Entry | None:
+    """None: it is torn, or not as `_line` writes it."""
+    try:
+        parsed = from_json(text) if text.endswith(b"\n") else None
+    except ValueError:
+        return None
+    if not isinstance(parsed, dict):
+        return None
+    after, records = parsed.get("after"), parsed.get("records")
+    if type(after) is not int or not isinstance(records, list) or not records:
+        return None
+    return _Entry(after, records) if all(map(_is_record, records)) else None
+
+
+def _is_record(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    kind = value.get("kind")
+    needed = ("kind", "hlc", *_NEEDED.get(str(kind), ()))
+    return all(isinstance(value.get(name), str) for name in needed)

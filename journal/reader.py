@@ -5,28 +5,37 @@ it; `follow` goes on as a live writer writes.  Neither keeps more than a line in
 memory, and both check the chain as they go.
 """
 
-import gzip
-import zlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from regnal.journal.chain_check import ChainCheck, Damage
-from regnal.journal.encoding import Body
+from regnal.journal.chain_check import ChainCheck, Damage, DamageKind
+from regnal.journal.encoding import HASH_TAIL, Body, Hash
 from regnal.journal.places import QUIET, RecordNumber, Segment, segments
-from regnal.journal.quiet import after_of, fingerprint, leftovers
+from regnal.journal.quiet import (
+    after_of,
+    fingerprint,
+    leftovers,
+    quiet_content,
+    rubbish,
+)
+from regnal.journal.segment_input import (
+    CANNOT_UNPACK,
+    MAXIMUM_LINE,
+    WALL,
+    open_segment,
+    reason_of,
+    wanted,
+)
+from regnal.journal.shapes import fields_of
 from regnal.messages.base import Bytes
 
-_BUFFER: Bytes = 256 * 1024
-
-MAXIMUM_LINE: Bytes = 64 * 1024 * 1024
-"""What is longer is no record, whoever wrote it, and must not fill the memory."""
-
-_WALL = len("2026-11-23T07:31:02.114901Z")
+_MOMENT = re.compile(rb'\{"n":\d+,"hlc":"([0-9T:.-]{%d}Z)' % (WALL - 1))
+"""When, without parsing the rest."""
 
 
 class Record:
@@ -55,19 +64,25 @@ class Record:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """All of it, as JSON has it.  Of a line that somebody forged, hash and all,
-        and that is not JSON: its number and kind alone."""
+        """All of it, as JSON has it; what its kind always has is there."""
         if self._fields is None:
-            try:
-                self._fields = from_json(self.line)
-            except ValueError:
-                self._fields = {"n": self.n, "kind": self.kind, "hlc": ""}
+            self._fields = fields_of(self.line, self.n, self.kind)
         return self._fields
+
+    @property
+    def hash(self) -> Hash:
+        """Its own; empty while it is held."""
+        if self.line.startswith(b',"hash":"', -HASH_TAIL):
+            return self.line[-HASH_TAIL + 9 : -3].decode(errors="replace")
+        return str(self.fields.get("hash", ""))
 
     @property
     def wall(self) -> str:
         """When, by the hybrid clock: ISO 8601 in UTC with microseconds."""
-        return str(self.fields["hlc"])[:_WALL]
+        moment = _MOMENT.match(self.line)
+        if moment is not None:
+            return moment[1].decode()
+        return str(self.fields["hlc"])[:WALL]
 
 
 class Window(NamedTuple):
@@ -105,14 +120,16 @@ def scan(
     of a quiet member).  Raises OSError where the directory cannot be read.
     """
     # What is held is read first: if it is written meanwhile, we meet it below.
-    quiet = _quiet_content(directory) if with_held else b""
-    quiet_after = after_of(quiet)
+    quiet = _quiet(directory) if with_held else b""
+    quiet_after = None if isinstance(quiet, Damage) else after_of(quiet)
     written: list[str] = []
     check = ChainCheck()
-    wanted = _wanted(segments(directory), window)
-    for segment in wanted:
+    found = segments(directory)
+    for segment in _wanted(found, window):
         reader = _reader(segment, check)
-        if reader is None:
+        if isinstance(reader, Damage):
+            yield reader
+        if not isinstance(reader, SegmentReader):
             continue
         with reader:
             for item in reader.read():
@@ -123,11 +140,16 @@ def scan(
                     written.append(fingerprint(item.fields))
                 if window.has(item):
                     yield item
-            if reader.torn:
-                yield reader.torn_damage(is_last=segment == wanted[-1])
+            yield from reader.end(is_last=segment == found[-1])
+    if isinstance(quiet, Damage):
+        yield quiet
+        return
+    yield from _rubbish_in(directory, quiet)
     if quiet_after is not None:
+        if quiet_after > check.number and window.until is None:
+            yield _cut_off(directory, check.number, quiet_after)
         groups = leftovers(quiet, quiet_after, written)
-        yield from filter(window.has, _held(groups, check.number))
+        yield from filter(window.has, _held(groups, max(check.number, quiet_after)))
 
 
 def follow(
@@ -147,7 +169,9 @@ def follow(
             continue
         done = todo[0].first
         reader = _reader(todo[0], check)
-        if reader is None:
+        if isinstance(reader, Damage):
+            yield reader
+        if not isinstance(reader, SegmentReader):
             continue
         with reader:
             while True:
@@ -155,7 +179,7 @@ def follow(
                     if isinstance(item, Damage) or window.has(item):
                         yield item
                 # A segment that was left unsealed ends where the next one begins.
-                if reader.is_sealed or len(todo) > 1:
+                if reader.is_finished or len(todo) > 1:
                     break
                 yield check.number
                 todo = [s for s in segments(directory) if s.first >= done]
@@ -166,13 +190,16 @@ class SegmentReader:
 
     def __init__(self, segment: Segment, check: ChainCheck) -> None:
         """Raises OSError."""
-        self.is_sealed = False
+        self.is_finished = False
+        """Whether nothing can follow: it is sealed, or cannot be unpacked."""
+
         self.torn: Bytes = 0
         """How much there is after the last whole line."""
 
-        self._segment = segment.path
+        self._segment, self._first = segment.path, segment.first
         self._check = check
-        self._file = _open(segment)
+        self._verb = "unpacked" if segment.is_compressed else "read"
+        self._file = open_segment(segment)
         self._offset: Bytes = 0
 
     def __enter__(self) -> "SegmentReader":
@@ -183,93 +210,97 @@ class SegmentReader:
 
     def read(self) -> Iterator[Record | Damage]:
         """What there is beyond what was read before."""
+        check, follow_up = self._check, self._check.follow
         try:
             for text in iter(partial(self._file.readline, MAXIMUM_LINE), b""):
-                if not text.endswith(b"\n") and len(text) < MAXIMUM_LINE:
-                    self._file.seek(self._offset)
+                kind = follow_up(text)
+                if kind:
+                    self._offset += len(text)
+                    self.is_finished = kind == "seal"
+                    yield Record(check.number, kind, text)
+                elif text.endswith(b"\n") or len(text) == MAXIMUM_LINE:
+                    yield from self._take(text)
+                else:
                     self.torn = len(text)
+                    self._file.seek(self._offset)
                     return
-                yield from self._take(text)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except CANNOT_UNPACK as error:
+            self.is_finished = True
             yield Damage(
                 "unreadable",
                 self._segment,
                 self._offset,
-                self._check.number + 1,
+                check.number + 1,
                 0,
-                f"and all that follow in this segment cannot be unpacked: {error}",
+                f"and all that follow in this segment cannot be {self._verb}: "
+                f"{reason_of(error)}",
             )
 
-    def torn_damage(self, *, is_last: bool) -> Damage:
-        """What is to be said of the bytes after the last whole line."""
-        number = self._check.number + 1
-        return Damage(
-            "unfinished" if is_last else "torn",
-            self._segment,
-            self._offset,
-            number,
-            number,
-            f"is not complete: {self.torn} bytes",
-        )
+    def end(self, *, is_last: bool) -> Iterator[Damage]:
+        """What is to be said of the end of the segment, when no more will come."""
+        first = self._check.number + 1
+        if self.torn:
+            what: DamageKind = "unfinished" if is_last else "torn"
+            text = f"is not complete: {self.torn} bytes"
+            yield Damage(what, self._segment, self._offset, first, first, text)
+        elif first == 1 and self._offset == 0 and not (is_last or self.is_finished):
+            # Of later segments the next one shows that something is missing.
+            text = "and all that follow in this segment are missing: it is empty"
+            yield Damage("missing", self._segment, 0, self._first, 0, text)
 
     def _take(self, text: bytes) -> Iterator[Record | Damage]:
+        """A line that does not simply follow."""
         number, kind, damage = self._check.take(text, self._segment, self._offset)
         self._offset += len(text)
         if damage is not None:
             yield damage
         if number:
-            self.is_sealed = kind == "seal"
+            self.is_finished = kind == "seal"
             yield Record(number, kind, text)
 
 
-def _reader(segment: Segment, check: ChainCheck) -> SegmentReader | None:
+def _wanted(found: Sequence[Segment], window: Window) -> list[Segment]:
+    return wanted(found, after=window.after, since=window.since, until=window.until)
+
+
+def _reader(segment: Segment, check: ChainCheck) -> SegmentReader | Damage | None:
     """None: retention has removed the segment since we listed it."""
     try:
         return SegmentReader(segment, check)
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError as error:
+        if not segment.path.is_symlink():
+            return None
+        reason = f"its link leads nowhere: {reason_of(error)}"
+    except OSError as error:
+        reason = reason_of(error)
+    return Damage(
+        "unreadable",
+        segment.path,
+        0,
+        segment.first,
+        0,
+        f"and all that follow in this segment cannot be read: {reason}",
+    )
 
 
-def _open(segment: Segment) -> BinaryIO | gzip.GzipFile:
-    """The segment's bytes; it may be compressed at this very moment."""
-    if not segment.is_compressed:
-        try:
-            return segment.path.open("rb", buffering=_BUFFER)
-        except FileNotFoundError:
-            packed = segment.path.with_name(f"{segment.path.name}.gz")
-            return gzip.open(packed)
-    return gzip.open(segment.path)
-
-
-def _wanted(found: Sequence[Segment], window: Window) -> list[Segment]:
-    """Segments that may hold records of the window."""
-    wanted = []
-    for segment, following in zip_longest(found, found[1:]):
-        if following is not None:
-            if following.first <= window.after + 1:
-                continue
-            if window.since is not None and _begun_at(following) < window.since:
-                continue
-        if window.until is not None and _begun_at(segment) >= window.until:
-            break
-        wanted.append(segment)
-    return wanted
-
-
-def _begun_at(segment: Segment) -> str:
-    """Moment of the segment's first record; empty where that cannot be read."""
+def _quiet(directory: Path) -> bytes | Damage:
     try:
-        with _open(segment) as file:
-            return str(from_json(file.readline())["hlc"])[:_WALL]
-    except (ValueError, KeyError, TypeError, EOFError, OSError):
-        return ""
+        return quiet_content(directory)
+    except OSError as error:
+        why = f"what is held cannot be read: {reason_of(error)}"
+        return Damage("unreadable", directory / QUIET, 0, 0, 0, why)
 
 
-def _quiet_content(directory: Path) -> bytes:
-    try:
-        return (directory / QUIET).read_bytes()
-    except FileNotFoundError:
-        return b""
+def _rubbish_in(directory: Path, content: bytes) -> Iterator[Damage]:
+    for offset, shown in rubbish(content):
+        why = f"what is held cannot be read: {shown}"
+        yield Damage("unreadable", directory / QUIET, offset, 0, 0, why)
+
+
+def _cut_off(directory: Path, last: RecordNumber, after: RecordNumber) -> Damage:
+    why = "missing: what is held was said after them"
+    verb = "is" if last + 1 == after else "are"
+    return Damage("missing", directory / QUIET, 0, last + 1, after, f"{verb} {why}")
 
 
 def _held(groups: Sequence[Sequence[Body]], number: RecordNumber) -> Iterator[Record]:

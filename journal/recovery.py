@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from regnal.journal.encoding import NO_HASH, Body, Hash, line, plain_body
-from regnal.journal.places import QUIET, RecordNumber, Segment, segments
-from regnal.journal.quiet import after_of, fingerprint, leftovers
+from regnal.journal.places import RecordNumber, Segment, segments
+from regnal.journal.quiet import after_of, fingerprint, leftovers, quiet_content
 from regnal.journal.segment_file import SegmentFile
 from regnal.journal.stamps import Stamper, hlc_text, parse_hlc
 from regnal.journal.tail import Tail, record_in, tail_of
@@ -89,10 +89,7 @@ def _finish(
 
 def _held(segment: Segment, tail: Tail) -> list[list[Body]]:
     """What the quiet file holds that is not in the chain."""
-    try:
-        content = (segment.path.parent / QUIET).read_bytes()
-    except FileNotFoundError:
-        return []
+    content = quiet_content(segment.path.parent)
     after = after_of(content)
     if after is None or after > tail.number:
         return []

@@ -5,7 +5,9 @@ without all that it said.  Neither had any effect yet: what is said is sent afte
 its write has returned.  So the end is cut back to the last whole group.
 """
 
+import contextlib
 import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +49,7 @@ NOTHING = Tail(number=0, hash=NO_HASH, hlc=None, kind="", keep=0, cut=b"")
 def tail_of(segment: Segment) -> Tail:
     """The end of the segment.  Raises OSError."""
     if segment.is_compressed:
-        with gzip.open(segment.path) as file:
-            content = file.read()
-        return tail_in(content, 0)
+        return tail_in(_unpacked(segment), 0)
     size = segment.path.stat().st_size
     look = _FIRST_LOOK
     with segment.path.open("rb") as file:
@@ -60,6 +60,18 @@ def tail_of(segment: Segment) -> Tail:
             if tail.number or start == 0:
                 return tail
             look *= 4
+
+
+def _unpacked(segment: Segment) -> bytes:
+    """As far as it can be unpacked.  Raises OSError where it cannot be read."""
+    content = bytearray()
+    with (
+        contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile),
+        gzip.open(segment.path) as file,
+    ):
+        while chunk := file.read1(_FIRST_LOOK):
+            content += chunk
+    return bytes(content)
 
 
 def tail_in(content: bytes, start: Bytes) -> Tail:
@@ -133,4 +145,7 @@ def record_in(text: bytes) -> dict[str, Any]:
         record = from_json(text)
     except ValueError:
         return {}
-    return record if isinstance(record, dict) else {}
+    if not isinstance(record, dict) or type(record.get("n")) is not int:
+        return {}
+    has_words = all(isinstance(record.get(name), str) for name in ("kind", "hash"))
+    return record if has_words else {}

@@ -68,7 +68,7 @@ def verify(directory: Path, witnesses: Iterable[Head] = ()) -> Verdict:
             continue
         records += 1
         first = first or item.n
-        head = Head(item.n, item.fields["hash"])
+        head = Head(item.n, item.hash)
         match item.kind:
             case "start":
                 segments += 1
