@@ -252,7 +252,7 @@ def serve(pipe: Connection, core: int | None) -> None:
         client=CLIENT,
         voice=Silence(),
         clock=boot_clock,
-        read_journal=None,
+        journal=None,
     )
     snapshot = nothing_known("n1", "demo", "4.1.5", boot_clock()).model_copy(
         update={

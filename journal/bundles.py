@@ -1,247 +1,230 @@
 """Bundles: journals of one or several members in one file, to be sent to somebody.
 
-A bundle is a tar.gz: `manifest.json`, then for each member its segments as they
-lie on the disk.  The manifest says what is in it, with a digest of every file and
-the head of every chain, so that whoever receives it can check it.
-
-What comes out of a bundle is somebody else's: names are checked against what a
-bundle may hold, sizes against a limit, and nothing is written outside the target.
+A bundle is a tar, packed with gzip where it is a file: for each member its segments
+as they lie on the disk, then `manifest.json`.  That says what is in it, with a digest
+of every file and the head of every chain, so that whoever receives it can check it.
+A daemon sends its own journal in the same form (`GET /journal?whole=true`).
 """
 
 import gzip
 import hashlib
-import io
 import os
-import re
-import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from regnal.journal.bundle_archive import CHUNK, END, header, padding
+from regnal.journal.bundle_manifest import (
+    BUNDLE_FORMAT,
+    MANIFEST,
+    BundledFile,
+    BundledJournal,
+    Manifest,
+    bundled_configuration,
+    bundled_start,
+)
 from regnal.journal.encoding import FORMAT
-from regnal.journal.places import QUIET, segments
+from regnal.journal.places import QUIET, Segment, open_draft, segments
+from regnal.journal.progress import Progress, unheard
+from regnal.journal.reader import EVERYTHING, Window
+from regnal.journal.segment_input import open_file, wanted
+from regnal.journal.survey import (
+    Configuration,
+    configuration_in,
+    survey,
+    survey_of_starts,
+)
 from regnal.journal.verification import Verdict, verify
-from regnal.messages.base import Bytes, MemberName
+from regnal.messages.base import Bytes
 
-BUNDLE_FORMAT = 1
-
-MAXIMUM_SIZE: Bytes = 16 * 1024**3
-"""Of everything in a bundle, unpacked to files; what is larger is refused."""
-
-MAXIMUM_FILES = 100_000
-
-_CHUNK: Bytes = 1024 * 1024
-
-_MANIFEST = "manifest.json"
-_MANIFEST_SIZE: Bytes = 64 * 1024**2
-
-_NAME = re.compile(r"(\d{4})/(journal-\d{12}\.(jsonl|jsonl\.gz|pin)|quiet\.jsonl)")
+_LEVEL = 1
+"""Of packing: most segments are packed already, and somebody waits."""
 
 
-class BundleRefused(Exception):
-    """The file is not a bundle that we may unpack; the text says why."""
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A journal that goes into a bundle."""
+
+    directory: Path
+    origin: str | None = None
+    """As people call the place that it comes from."""
+
+    configuration: Configuration | None = None
+    """The one in force, where the journal itself does not reach back to it."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class Making(NamedTuple):
+    """Who makes the bundle, of which time, and what is missing in it."""
 
-
-class BundledFile(_Part):
-    name: str
-    """In the archive: number of the journal, a slash, name of the file."""
-
-    size: Bytes
-    sha256: str
-
-
-class BundledJournal(_Part):
-    """One member's journal, as it was when it was bundled."""
-
-    member: MemberName | None
-    folder: str
-    first: int
-    head: str
-    """`number:hash` of the last record."""
-
-    records: int
-    is_whole: bool
-    damages: tuple[str, ...]
-    files: tuple[BundledFile, ...]
-
-
-class Manifest(_Part):
-    """What a bundle says of itself."""
-
-    bundle_format: int
-    journal_format: int
     made_at: str
     made_by: str
-    journals: tuple[BundledJournal, ...]
+    """Program and version."""
+
+    window: Window = EVERYTHING
+    """Segments are taken whole if they overlap it."""
+
+    troubles: tuple[str, ...] = ()
 
 
 def write_bundle(
-    target: Path, directories: Sequence[Path], *, made_at: str, made_by: str
+    target: Path,
+    contents: Sequence[Content],
+    making: Making,
+    progress: Progress = unheard,
 ) -> Manifest:
     """Bundle the journals; the file appears whole or not at all.
 
-    `made_by`: program and version.  Raises OSError.
+    Their chains are checked on the way.  Raises OSError.
     """
     draft = target.with_name(f"{target.name}.new")
+    bundle = Bundle(contents, making, is_checked=True, progress=progress)
     try:
-        with tarfile.open(draft, "w:gz", compresslevel=6) as archive:
-            journals = tuple(
-                _add_journal(archive, f"{number:04d}", directory)
-                for number, directory in enumerate(directories, 1)
-            )
-            manifest = Manifest(
-                bundle_format=BUNDLE_FORMAT,
-                journal_format=FORMAT,
-                made_at=made_at,
-                made_by=made_by,
-                journals=journals,
-            )
-            content = manifest.model_dump_json(indent=2).encode() + b"\n"
-            _add(archive, _MANIFEST, io.BytesIO(content), len(content))
+        with (
+            open_draft(draft) as raw,
+            gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed,
+        ):
+            for chunk in bundle.chunks():
+                packed.write(chunk)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    return manifest
+    return bundle.manifest
 
 
-def unpack_bundle(bundle: Path, target: Path) -> Manifest:
-    """Unpack into new directories below `target`, and check every digest.
+class Bundle:
+    """A bundle on its way out, piece by piece."""
 
-    Returns the manifest; the journal with folder `0001` is in `target/0001`.
-    Raises BundleRefused, or OSError.
-    """
-    try:
-        with tarfile.open(bundle, "r:gz") as archive:
-            digests, manifest = _extract(archive, target)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-        raise BundleRefused(f"{bundle} is not a bundle: {error}") from error
-    if manifest is None:
-        raise BundleRefused(f"{bundle} has no {_MANIFEST}")
-    promised = {
-        file.name: file.sha256
-        for journal in manifest.journals
-        for file in journal.files
+    manifest: Manifest
+    """What was in it, when all of it is out."""
+
+    def __init__(
+        self,
+        contents: Sequence[Content],
+        making: Making,
+        *,
+        is_checked: bool,
+        progress: Progress = unheard,
+    ) -> None:
+        """`is_checked`: whether the chains are; a daemon leaves that to its reader."""
+        self._contents = contents
+        self._making = making
+        self._is_checked = is_checked
+        self._progress = progress
+        self._files: list[BundledFile] = []
+
+    def chunks(self) -> Iterator[bytes]:
+        """The archive, not packed.  Raises OSError; what came before is then no bundle,
+        since it has no manifest."""
+        journals = []
+        for number, content in enumerate(self._contents, 1):
+            folder = f"{number:04d}"
+            self._files = []
+            described = self._described(folder, content)
+            yield from self._journal(folder, content.directory)
+            journals.append(described.model_copy(update={"files": tuple(self._files)}))
+        making = self._making
+        self.manifest = Manifest(
+            bundle_format=BUNDLE_FORMAT,
+            journal_format=FORMAT,
+            made_at=making.made_at,
+            made_by=making.made_by,
+            since=making.window.since,
+            until=making.window.until,
+            troubles=making.troubles,
+            journals=tuple(journals),
+        )
+        text = self.manifest.model_dump_json(indent=2).encode() + b"\n"
+        yield header(MANIFEST, len(text)) + text + padding(len(text)) + END
+
+    def _described(self, folder: str, content: Content) -> BundledJournal:
+        """Before its files are read: what is written meanwhile is there in addition."""
+        window = self._making.window
+        found = segments(content.directory)
+        chosen = wanted(found, since=window.since, until=window.until)
+        if self._is_checked:
+            surveyed = survey(content.directory, since=window.since, until=window.until)
+            configuration = configuration_in(chosen)
+        else:
+            surveyed, configuration = survey_of_starts(chosen), None
+        if configuration is None and chosen:
+            before = found[: found.index(chosen[0])]
+            configuration = configuration_in(before) or content.configuration
+        described = BundledJournal(
+            member=surveyed.member,
+            folder=folder,
+            scope=surveyed.scope,
+            system_identifier=surveyed.system_identifier,
+            origin=content.origin,
+            starts=tuple(map(bundled_start, surveyed.starts)),
+            configuration=bundled_configuration(configuration),
+            files=(),
+        )
+        if not self._is_checked:
+            return described
+        checked = _checked(verify(content.directory, window=window))
+        return described.model_copy(update=checked)
+
+    def _journal(self, folder: str, directory: Path) -> Iterator[bytes]:
+        paths = list(self._paths(directory))
+        total = sum(path.stat().st_size for path in paths if path.exists())
+        done: Bytes = 0
+        for path in paths:
+            self._progress(f"packing {directory.name}", done, total)
+            with _open(path) as file:
+                size = os.fstat(file.fileno()).st_size  # it may be growing
+                yield from self._file(f"{folder}/{Path(file.name).name}", file, size)
+            done += size
+
+    def _file(self, name: str, file: BinaryIO, size: Bytes) -> Iterator[bytes]:
+        yield header(name, size)
+        digest = hashlib.sha256()
+        left = size
+        while left:
+            chunk = file.read(min(left, CHUNK))
+            if not chunk:
+                raise OSError(f"{file.name} became shorter while it was read")
+            digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+        yield padding(size)
+        self._files.append(BundledFile(name=name, size=size, sha256=digest.hexdigest()))
+
+    def _paths(self, directory: Path) -> Iterator[Path]:
+        window = self._making.window
+        chosen = wanted(segments(directory), since=window.since, until=window.until)
+        # What is held first, as in reading: if it is written meanwhile, we have both.
+        if (directory / QUIET).is_file() and window.until is None:
+            yield directory / QUIET
+        for segment in chosen:
+            if _is_readable(segment):
+                yield segment.path
+            if segment.pin.is_file():
+                yield segment.pin
+
+
+def _checked(verdict: Verdict) -> dict[str, object]:
+    return {
+        "first": verdict.first or None,
+        "head": str(verdict.head) if verdict.records else None,
+        "records": verdict.records,
+        "is_whole": verdict.is_whole,
+        "damages": tuple(map(str, verdict.damages)),
     }
-    if promised != digests:
-        wrong = sorted(set(promised.items()) ^ set(digests.items()))
-        raise BundleRefused(f"{bundle}: {wrong[0][0]} is not what the manifest says")
-    return manifest
 
 
-def _add_journal(
-    archive: tarfile.TarFile, folder: str, directory: Path
-) -> BundledJournal:
-    files = []
-    for path in _paths(directory):
-        with _open(path) as file:
-            name = f"{folder}/{Path(file.name).name}"
-            size = os.fstat(file.fileno()).st_size  # it may be growing
-            digest = _add(archive, name, file, size)
-        files.append(BundledFile(name=name, size=size, sha256=digest))
-    return _described(folder, verify(directory), tuple(files))
-
-
-def _described(
-    folder: str, verdict: Verdict, files: tuple[BundledFile, ...]
-) -> BundledJournal:
-    return BundledJournal(
-        member=verdict.member,
-        folder=folder,
-        first=verdict.first,
-        head=str(verdict.head),
-        records=verdict.records,
-        is_whole=verdict.is_whole,
-        damages=tuple(map(str, verdict.damages)),
-        files=files,
-    )
-
-
-def _paths(directory: Path) -> Iterator[Path]:
-    # What is held first, as in reading: if it is written meanwhile, we have both.
-    quiet = directory / QUIET
-    if quiet.exists():
-        yield quiet
-    for segment in segments(directory):
-        yield segment.path
-        if segment.pin.exists():
-            yield segment.pin
+def _is_readable(segment: Segment) -> bool:
+    """What only has a segment's name is left out; the damages tell of it."""
+    try:
+        _open(segment.path).close()
+    except OSError:
+        return False
+    return True
 
 
 def _open(path: Path) -> BinaryIO:
     """The file; a segment may be compressed at this very moment."""
     try:
-        return path.open("rb")
+        return open_file(path)
     except FileNotFoundError:
-        return path.with_name(f"{path.name}.gz").open("rb")
-
-
-def _add(archive: tarfile.TarFile, name: str, file: IO[bytes], size: Bytes) -> str:
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = size, 0o600
-    reading = _Digesting(file)
-    archive.addfile(entry, reading)
-    return reading.digest.hexdigest()
-
-
-class _Digesting(io.RawIOBase):
-    """A file that is read once, with the digest of what was read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.digest = hashlib.sha256()
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(size)
-        self.digest.update(content)
-        return content
-
-
-def _extract(
-    archive: tarfile.TarFile, target: Path
-) -> tuple[dict[str, str], Manifest | None]:
-    digests: dict[str, str] = {}
-    manifest: Manifest | None = None
-    room = MAXIMUM_SIZE
-    for entry in archive:
-        room -= entry.size
-        if room < 0 or len(digests) >= MAXIMUM_FILES:
-            raise BundleRefused("the bundle is too large")
-        content = archive.extractfile(entry) if entry.isreg() else None
-        if content is None:
-            raise BundleRefused(f"{entry.name!r} is not a plain file")
-        if entry.name == _MANIFEST:
-            manifest = _manifest(content)
-            continue
-        if _NAME.fullmatch(entry.name) is None or entry.name in digests:
-            raise BundleRefused(f"{entry.name!r} is not the name of a journal's file")
-        digests[entry.name] = _store(content, target / entry.name)
-    return digests, manifest
-
-
-def _manifest(content: IO[bytes]) -> Manifest:
-    try:
-        manifest = Manifest.model_validate_json(content.read(_MANIFEST_SIZE))
-    except ValidationError as error:
-        raise BundleRefused(f"{_MANIFEST} cannot be read: {error}") from error
-    if manifest.bundle_format > BUNDLE_FORMAT:
-        raise BundleRefused(
-            f"the bundle has format {manifest.bundle_format}; "
-            f"this program reads up to {BUNDLE_FORMAT}"
-        )
-    return manifest
-
-
-def _store(content: IO[bytes], path: Path) -> str:
-    digest = hashlib.sha256()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("xb") as file:  # never over a file that is there
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.hexdigest()
+        return open_file(path.with_name(f"{path.name}.gz"))

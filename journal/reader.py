@@ -112,13 +112,19 @@ EVERYTHING = Window()
 
 
 def scan(
-    directory: Path, window: Window = EVERYTHING, *, with_held: bool = False
+    directory: Path,
+    window: Window = EVERYTHING,
+    *,
+    with_held: bool = False,
+    whole: bool = False,
 ) -> Iterator[Record | Damage]:
     """The records of the window in order, and the damage met on the way.
 
     `with_held`: at the end also what the writer holds back (the last heartbeats
-    of a quiet member).  Raises OSError where the directory cannot be read.
+    of a quiet member).  `whole`: everything in the segments that overlap the window.
+    Raises OSError where the directory cannot be read.
     """
+    shown = EVERYTHING if whole else window
     # What is held is read first: if it is written meanwhile, we meet it below.
     quiet = _quiet(directory) if with_held else b""
     quiet_after = None if isinstance(quiet, Damage) else after_of(quiet)
@@ -138,7 +144,7 @@ def scan(
                     continue
                 if quiet_after is not None and item.n > quiet_after:
                     written.append(fingerprint(item.fields))
-                if window.has(item):
+                if shown.has(item):
                     yield item
             yield from reader.end(is_last=segment == found[-1])
     if isinstance(quiet, Damage):
@@ -149,7 +155,7 @@ def scan(
         if quiet_after > check.number and window.until is None:
             yield _cut_off(directory, check.number, quiet_after)
         groups = leftovers(quiet, quiet_after, written)
-        yield from filter(window.has, _held(groups, max(check.number, quiet_after)))
+        yield from filter(shown.has, _held(groups, max(check.number, quiet_after)))
 
 
 def follow(

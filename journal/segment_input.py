@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from pydantic_core import from_json
 
@@ -88,17 +88,51 @@ def wanted(
 
 def begun_at(segment: Segment) -> str | None:
     """Moment of the segment's first record; None where that cannot be read."""
+    moment = str(first_record(segment).get("hlc", ""))[:WALL]
+    return moment or None
+
+
+def first_record(segment: Segment) -> dict[str, Any]:
+    """The segment's first record, unchecked; empty where it cannot be read."""
     try:
         with open_segment(segment) as file:
-            start = from_json(file.readline(_LONGEST_START))
-        return str(start["hlc"])[:WALL]
-    except (ValueError, KeyError, TypeError, *CANNOT_UNPACK):
-        return None
+            record = from_json(file.readline(_LONGEST_START))
+    except (ValueError, *CANNOT_UNPACK):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _unpacked(path: Path) -> BinaryIO:
     with open_file(path):
         pass  # it is there, and a file
-    # GzipFile alone reads each line through three of its own methods.
-    packed = gzip.GzipFile(path, "rb")
-    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, packed), _BUFFER))
+    return cast(BinaryIO, io.BufferedReader(_Unpacking(path), _BUFFER))
+
+
+class _Unpacking(io.RawIOBase):
+    """Gives what could be unpacked before it fails: GzipFile itself would fill its
+    buffer first, and throw away what it has.  It would also take each line through
+    three of its own methods."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = gzip.GzipFile(path, "rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._file.read1(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -5,7 +5,7 @@ or the whole of it written anew, only a witness shows: another host that kept th
 head of the chain (number and hash of the last record) at some time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from regnal.journal.chain_check import Damage
 from regnal.journal.encoding import NO_HASH
 from regnal.journal.ledger import Head
 from regnal.journal.places import RecordNumber
-from regnal.journal.reader import scan
+from regnal.journal.reader import EVERYTHING, Window, scan
 from regnal.journal.retention import Expired
-from regnal.messages.base import MemberName
+from regnal.messages.base import Bytes, MemberName
+
+HEARD_EVERY = 1000
+"""Records between two reports of progress: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,16 @@ class Verdict:
         return self.records > 0 and not serious and not self.denied
 
 
-def verify(directory: Path, witnesses: Iterable[Head] = ()) -> Verdict:
-    """Read everything and check the chain.  Raises OSError.
+def verify(
+    directory: Path,
+    witnesses: Iterable[Head] = (),
+    window: Window = EVERYTHING,
+    heard: Callable[[Bytes], None] = lambda done: None,
+) -> Verdict:
+    """Read the segments that overlap the window, and check the chain.  Raises OSError.
 
     A witness that names a record removed by retention proves nothing either way.
+    `heard` is told now and then how much has been read.
     """
     sought = {witness.number: witness for witness in witnesses}
     found: set[RecordNumber] = set()
@@ -62,11 +71,17 @@ def verify(directory: Path, witnesses: Iterable[Head] = ()) -> Verdict:
     head = Head(0, NO_HASH)
     expired: list[Expired] = []
     damages: list[Damage] = []
-    for item in scan(directory):
+    done: Bytes = 0
+    for item in scan(directory, window, with_held=True, whole=True):
         if isinstance(item, Damage):
             damages.append(item)
             continue
+        if item.is_held:
+            continue
         records += 1
+        done += len(item.line)
+        if records % HEARD_EVERY == 0:
+            heard(done)
         first = first or item.n
         head = Head(item.n, item.hash)
         match item.kind:

@@ -6,7 +6,7 @@ import platform
 
 from regnal.bridges.contract import Clock, Voice
 from regnal.bridges.http.errors import UnusableOptions
-from regnal.bridges.http.journal_stream import JournalReader, ReadJournal
+from regnal.bridges.http.journal_stream import JournalReader, JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.prober import Prober
 from regnal.bridges.http.server import Mouth, Server
@@ -34,13 +34,13 @@ class HttpBridge:
         client: ClientOptions,
         voice: Voice,
         clock: Clock,
-        read_journal: ReadJournal | None,
+        journal: JournalSource | None,
     ) -> None:
         """`peer_version` is what we tell members of the peer product to be.
-        `read_journal` None: GET /journal answers 503.  Raises UnusableOptions."""
+        `journal` None: GET /journal answers 503.  Raises UnusableOptions."""
         self._voice = voice
         self._mouth = Mouth(voice.say)
-        self._reader = JournalReader(read_journal) if read_journal else None
+        self._reader = JournalReader(journal) if journal else None
         self._service = Service(
             name=member,
             scope=scope,

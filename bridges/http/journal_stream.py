@@ -1,16 +1,18 @@
-"""`GET /journal`: this member's record, as JSON lines, while it grows.
+"""`GET /journal`: this member's record, as JSON lines while it grows, or as a bundle.
 
 Reading the journal blocks; each reader therefore has a thread of a small pool, and
-hands its lines over to the event loop as fast as the client takes them.
+hands what it reads over to the event loop as fast as the client takes it.
 """
 
 import asyncio
 import logging
 import queue
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from regnal.bridges.http.http1 import Stream
@@ -19,12 +21,25 @@ from regnal.messages.base import Seconds
 
 logger = logging.getLogger(__name__)
 
-ReadJournal = Callable[[str | None, str | None, bool], Iterator[str]]
-"""`(since, until, follow)`: the records between two moments, one line each, without
-the line end.  Raises ValueError at once if a moment cannot be read.  With `follow` it
-goes on for ever, and gives an empty string whenever it begins to wait for more and
-every few seconds while it does, so that what was read is sent and a client who has
-left is noticed."""
+
+class JournalSource(Protocol):
+    """The journal.  Both methods raise ValueError at once if a moment cannot be read."""
+
+    def lines(
+        self, since: str | None, until: str | None, *, follow: bool
+    ) -> Iterator[bytes]:
+        """The records between two moments, one line each, without the line end.
+
+        With `follow` it goes on for ever, and gives an empty line whenever it begins
+        to wait for more and every few seconds while it does, so that what was read is
+        sent and a client who has left is noticed.
+        """
+        ...
+
+    def archive(self, since: str | None, until: str | None) -> Iterator[bytes]:
+        """The segments that overlap the time, as a bundle, piece by piece."""
+        ...
+
 
 MAXIMUM_READERS = 4
 """At once; each holds a thread."""
@@ -41,8 +56,8 @@ STOP_WITHIN: Seconds = 1
 class JournalReader:
     """The threads that read; all of them are started at once."""
 
-    def __init__(self, read_journal: ReadJournal) -> None:
-        self._read_journal = read_journal
+    def __init__(self, source: JournalSource) -> None:
+        self._source = source
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._free = threading.Semaphore(MAXIMUM_READERS)
         self._threads = [
@@ -66,18 +81,24 @@ class JournalReader:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def read(self, since: str | None, until: str | None, *, follow: bool) -> "_Job":
+    def read(self, asked: "JournalQuestion") -> "_Job":
         """Raises ValueError (a moment cannot be read) or BlockingIOError (busy)."""
         if not self._free.acquire(blocking=False):
             raise BlockingIOError
         try:
-            lines = self._read_journal(since, until, follow)
+            pieces = self._pieces(asked)
         except ValueError:
             self._free.release()
             raise
-        job = _Job(lines, asyncio.get_running_loop())
+        job = _Job(pieces, asyncio.get_running_loop())
         self._jobs.put(job)
         return job
+
+    def _pieces(self, asked: "JournalQuestion") -> Iterator[bytes]:
+        if asked.whole:
+            return self._source.archive(asked.since, asked.until)
+        lines = self._source.lines(asked.since, asked.until, follow=asked.follow)
+        return _together(lines, asked.limit)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -89,11 +110,31 @@ class JournalReader:
                 self._free.release()
 
 
+def _together(lines: Iterator[bytes], limit: int | None) -> Iterator[bytes]:
+    """Many lines in one piece, none for long; nothing while there is none."""
+    waiting: list[bytes] = []
+    left = sys.maxsize if limit is None else limit
+    if not left:
+        return
+    for line in lines:
+        if line:
+            waiting.append(line)
+            left -= 1
+        if not line or not left or len(waiting) >= LINES_AT_ONCE:
+            yield b"".join(b"%b\n" % each for each in waiting)
+            waiting = []
+        if not left:
+            return
+    yield b"".join(b"%b\n" % each for each in waiting)
+
+
 class _Job:
     """One client's reading."""
 
-    def __init__(self, lines: Iterator[str], loop: asyncio.AbstractEventLoop) -> None:
-        self._lines = lines
+    def __init__(
+        self, pieces: Iterator[bytes], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._pieces = pieces
         self._loop = loop
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._room = threading.Semaphore(CHUNKS_AHEAD)
@@ -103,44 +144,28 @@ class _Job:
         self._given_up.set()
         self._room.release()
 
-    async def chunks(self, limit: int | None) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         try:
-            sent = 0
             while (chunk := await self._chunks.get()) is not None:
                 self._room.release()
-                if limit is not None:
-                    lines = chunk.splitlines(keepends=True)[: limit - sent]
-                    sent += len(lines)
-                    chunk = b"".join(lines)
                 yield chunk
-                if limit is not None and sent >= limit:
-                    return
         finally:
             self.give_up()
 
     def run(self) -> None:
         """In a thread of the pool."""
         try:
-            lines: list[str] = []
-            for line in self._lines:
+            for piece in self._pieces:
                 if self._given_up.is_set():
                     return
-                if line:
-                    lines.append(line)
-                if lines and (not line or len(lines) >= LINES_AT_ONCE):
-                    self._hand_over(lines)
-                    lines = []
-            if lines:
-                self._hand_over(lines)
+                if piece:
+                    self._room.acquire()
+                    self._put(piece)
         finally:
-            if isinstance(self._lines, Generator):
+            if isinstance(self._pieces, Generator):
                 # It may hold files open.
-                self._lines.close()
+                self._pieces.close()
             self._put(None)
-
-    def _hand_over(self, lines: list[str]) -> None:
-        self._room.acquire()
-        self._put("".join(f"{line}\n" for line in lines).encode())
 
     def _put(self, chunk: bytes | None) -> None:
         if not self._loop.is_closed():
@@ -155,37 +180,48 @@ class JournalQuestion:
     limit: int | None
     """Lines; None: all."""
 
+    whole: bool
+    """Whether whole segments are asked for, as a bundle."""
+
 
 def parse_question(query: str) -> JournalQuestion:
     """Raises ValueError with a text for the client."""
     given = parse_qs(query, keep_blank_values=True, max_num_fields=20)
     values = {name: texts[-1] for name, texts in given.items()}
     for name in values:
-        if name not in ("since", "until", "follow", "limit"):
+        if name not in ("since", "until", "follow", "limit", "whole"):
             raise ValueError(f"unknown parameter {name[:100]!r}")
     limit = values.get("limit")
     if limit is not None and not (limit.isdecimal() and 0 < len(limit) < 10):
         raise ValueError("limit must be a number")
-    follow = values.get("follow", "false").lower()
-    if follow not in ("", "0", "1", "false", "true"):
-        raise ValueError("follow must be true or false")
+    follow, whole = _switch(values, "follow"), _switch(values, "whole")
+    if whole and (follow or limit):
+        raise ValueError("whole goes with since and until alone")
     return JournalQuestion(
         since=values.get("since") or None,
         until=values.get("until") or None,
-        follow=follow in ("", "1", "true"),
+        follow=follow,
         limit=int(limit) if limit else None,
+        whole=whole,
     )
+
+
+def _switch(values: Mapping[str, str], name: str) -> bool:
+    """On without a value as well.  Raises ValueError."""
+    text = values.get(name, "false").lower()
+    if text not in ("", "0", "1", "false", "true"):
+        raise ValueError(f"{name} must be true or false")
+    return text in ("", "1", "true")
 
 
 def journal(reader: JournalReader, query: str) -> Stream | Response:
     """The answer to GET /journal."""
     try:
         asked = parse_question(query)
-        job = reader.read(asked.since, asked.until, follow=asked.follow)
+        job = reader.read(asked)
     except ValueError as error:
         return text(400, f"Bad parameters: {error}")
     except BlockingIOError:
         return text(503, f"{MAXIMUM_READERS} readers are busy; try again later")
-    return Stream(
-        Response(200, content_type="application/x-ndjson"), job.chunks(asked.limit)
-    )
+    form = "application/x-tar" if asked.whole else "application/x-ndjson"
+    return Stream(Response(200, content_type=form), job.chunks())

@@ -6,11 +6,11 @@ from platform import python_version
 
 import click
 
+from regnal.bridges.http.member_pools import CertificateUnusable
 from regnal.cli.ctl_session import Session
 from regnal.cli.rest_client import (
     READ_TIMEOUT,
     Answer,
-    CertificateUnusable,
     MemberUnreachable,
     Method,
     RestClient,

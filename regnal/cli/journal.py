@@ -20,9 +20,19 @@ from regnal.cli.journal_choice import (
     only_journal,
 )
 from regnal.cli.journal_text import damage_line, line_of
+from regnal.cli.places import (
+    PLACES_HELP,
+    PlaceOptions,
+    config_option,
+    insecure_option,
+    opened_places,
+    places_argument,
+    tell_troubles,
+)
 from regnal.journal.chain_check import Damage
 from regnal.journal.places import Segment, segments
 from regnal.journal.reader import Record, Window, follow, scan
+from regnal.journal.segment_input import first_record, open_segment
 from regnal.journal.tail import tail_of
 from regnal.messages.base import Seconds
 
@@ -36,7 +46,8 @@ def journal_command() -> None:
 
     DIRECTORY is the journal of a member (journal.dir of its configuration, by
     default beside the data directory), or a directory that holds several; it may
-    also be given as REGNAL_JOURNAL_DIR.  Moments are UTC unless they have a zone;
+    also be given as REGNAL_JOURNAL_DIR.  PLACE is that, or a bundle, or the REST API
+    of a live cluster, or a NATS stream.  Moments are UTC unless they have a zone;
     90s, 10m, 2h and 1d mean so long ago.  A live journal can be read at any time.
     """
 
@@ -58,20 +69,24 @@ def ls_command(directory: Path, as_json: bool) -> None:
     click.echo(bordered(_SEGMENT_COLUMNS, rows, None))
 
 
-@journal_command.command("show")
-@directory_argument
+@journal_command.command("show", epilog=PLACES_HELP)
+@places_argument
+@config_option
+@insecure_option
 @choice_options
 @click.option("-n", "--lines", type=click.IntRange(min=1), help="At most so many.")
 @full_option
 @json_option
 def show_command(
-    directory: Path,
+    places: tuple[str, ...],
+    config_file: Path | None,
+    insecure: bool,
     lines: int | None,
     full: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Print records, oldest first.
+    """Print records, oldest first, one member after the other.
 
     A number with ~ belongs to a heartbeat that the writer holds back: when it is
     written, it may be another.
@@ -81,18 +96,23 @@ def show_command(
       regnal journal show DIR --since 10m
       regnal journal show DIR --kind step --actor election --full
       regnal journal show DIR --type leader_acquired --type postgres_promoted --json
+      regnal journal show http://127.0.0.1:8008 --since 10m --kind step
     """
     choice = chosen(**options)
+    window = choice.window
+    where = PlaceOptions(places, window.since, window.until, config_file, insecure)
     left = lines
-    for journal in journals_in(directory):
-        for item in scan(journal, choice.window, with_held=True):
-            if isinstance(item, Record) and not choice.has(item):
-                continue
-            _print(item, as_json=as_json, is_full=full)
-            if left is not None and isinstance(item, Record):
-                left -= 1
-                if left == 0:
-                    return
+    with opened_places(where, every=True) as case:
+        tell_troubles(case)
+        for journal in case.journals:
+            for item in scan(journal.directory, window, with_held=True):
+                if isinstance(item, Record) and not choice.has(item):
+                    continue
+                _print(item, as_json=as_json, is_full=full)
+                if left is not None and isinstance(item, Record):
+                    left -= 1
+                    if left == 0:
+                        return
 
 
 @journal_command.command("tail")
@@ -150,31 +170,33 @@ _SEGMENT_COLUMNS = (
 
 def _segment_rows(journal: Path) -> Iterator[dict[str, Any]]:
     for segment in segments(journal):
-        begun = _first_record(journal, segment)
+        begun = first_record(segment)
         state = _state(segment)
         yield {
             "member": begun.get("member", "?"),
             "first": segment.first,
             "begun": str(begun.get("hlc", "?")).partition("Z")[0].replace("T", " "),
-            "bytes": segment.path.stat().st_size,
+            "bytes": _size(segment),
             "state": f"{state}, pinned" if segment.pin.exists() else state,
             "file": str(segment.path),
         }
 
 
-def _first_record(journal: Path, segment: Segment) -> dict[str, Any]:
-    """Empty if it cannot be read."""
-    for item in scan(journal, Window(after=segment.first - 1)):
-        if isinstance(item, Record) and item.kind == "start":
-            return item.fields
-        break
-    return {}
+def _size(segment: Segment) -> int | str:
+    try:
+        return segment.path.stat().st_size
+    except OSError:
+        return "?"
 
 
 def _state(segment: Segment) -> str:
     if segment.is_compressed:
         return "compressed"
-    return "sealed" if tail_of(segment).kind == "seal" else "open"
+    try:
+        open_segment(segment).close()  # only a plain file is looked into
+        return "sealed" if tail_of(segment).kind == "seal" else "open"
+    except OSError:
+        return "unreadable"
 
 
 def _followed(journal: Path, window: Window) -> Iterator[Record | Damage]:

@@ -13,17 +13,27 @@ from regnal.cli.journal_choice import (
     DAMAGED,
     JournalNotReadable,
     as_heads,
-    directory_argument,
-    journals_in,
     json_option,
 )
-from regnal.journal.bundles import BundleRefused, unpack_bundle, write_bundle
+from regnal.cli.places import (
+    PLACES_HELP,
+    PlaceOptions,
+    opened_places,
+    place_options,
+    tell_troubles,
+)
+from regnal.cli.progress import progress_shown
+from regnal.journal.bundle_manifest import Manifest
+from regnal.journal.bundles import Content, Making, write_bundle
 from regnal.journal.ledger import Head
+from regnal.journal.reader import Window
+from regnal.journal.unbundling import BundleRefused, unpack_bundle
 from regnal.journal.verification import Verdict, verify
+from regnal.replay.case import Case, Journal
 
 
-@click.command("verify")
-@directory_argument
+@click.command("verify", epilog=PLACES_HELP)
+@place_options
 @click.option(
     "--witness",
     "witnesses",
@@ -36,34 +46,60 @@ from regnal.journal.verification import Verdict, verify
 @click.pass_context
 def verify_command(
     context: click.Context,
-    directory: Path,
+    /,
     witnesses: tuple[Head, ...],
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Check the chain: is every record the one that was written?
 
-    Exit status 0: whole; 1: damaged; 2: there is no journal, or it cannot be read.
+    With --since and --until, of the segments that overlap the time.  The heads in the
+    manifest of a bundle are witnesses, too.
+
+    Exit status 0: whole; 1: damaged, or not all of it could be read; 2: there is no
+    journal, or it cannot be read.
 
     \b
     Examples:
-      regnal journal verify DIR
+      regnal journal verify /var/lib/postgresql/15/main.journal
       regnal journal verify DIR --witness 81233:6bb0bd0ef508ec10b2a2885a59e34fda
+      regnal journal verify incident-4711.tar.gz
+      regnal journal verify http://10.0.0.7:8008 --since 1h
     """
-    verdicts = {
-        journal: verify(journal, witnesses) for journal in journals_in(directory)
-    }
+    chosen = PlaceOptions(**options)
+    with opened_places(chosen, every=True) as case:
+        tell_troubles(case)
+        verdicts = [_verdict(journal, witnesses, chosen) for journal in case.journals]
     if as_json:
-        found = [_verdict_row(j, v) for j, v in verdicts.items()]
-        click.echo(to_json(found, indent=2))
+        rows = list(map(_verdict_row, case.journals, verdicts))
+        click.echo(to_json(rows, indent=2))
     else:
-        for journal, verdict in verdicts.items():
-            click.echo("\n".join(_verdict_lines(journal, verdict)))
-    if not all(verdict.is_whole for verdict in verdicts.values()):
+        for journal, verdict in zip(case.journals, verdicts, strict=True):
+            click.echo("\n".join(_verdict_lines(journal.origin, verdict)))
+    is_complete = not any(trouble.code in NOT_ALL for trouble in case.troubles)
+    if not is_complete or not all(verdict.is_whole for verdict in verdicts):
         context.exit(DAMAGED)
 
 
-@click.command("export")
-@directory_argument
+NOT_ALL = frozenset(
+    {
+        "place_unusable",
+        "no_journal",
+        "bundle_refused",
+        "bundle_flawed",
+        "member_unreachable",
+        "member_refused",
+        "answer_cut_off",
+        "stream_unusable",
+        "stream_rubbish",
+        "journal_mixed",
+    }
+)
+"""Troubles that leave something unchecked that was asked for."""
+
+
+@click.command("export", epilog=PLACES_HELP)
+@place_options
 @click.option(
     "-o",
     "--output",
@@ -72,26 +108,23 @@ def verify_command(
     help="The bundle to write, such as incident.tar.gz.",
 )
 @json_option
-def export_command(directory: Path, output: Path, as_json: bool) -> None:
-    """Put the journals into one file, to be read elsewhere.
+def export_command(output: Path, as_json: bool, **options: Any) -> None:
+    """Put journals into one file, to be read elsewhere.
 
-    The bundle says what is in it and carries the heads of the chains.  There are
-    no secrets in a journal, but names, addresses and configuration are.
+    The bundle says what is in it: the heads of the chains, the configuration of each
+    member, versions, starts, and what could not be had.  Passwords of the configuration
+    are masked; names, addresses and settings are not.  With --since and --until it has
+    the segments that overlap the time.
 
     \b
-    Example:
-      regnal journal export /var/lib/regnal -o incident-4711.tar.gz
+    Examples:
+      regnal journal export /var/lib/postgresql/15/main.journal -o pg1.tar.gz
+      regnal journal export http://127.0.0.1:8008 --since 2h -o incident-4711.tar.gz
     """
-    found = list(journals_in(directory))
-    try:
-        manifest = write_bundle(
-            output,
-            found,
-            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            made_by=f"regnal {version('regnal')}",
-        )
-    except OSError as error:
-        raise JournalNotReadable(f"cannot write {output}: {error.strerror}") from error
+    chosen = PlaceOptions(**options)
+    with opened_places(chosen, every=True) as case:
+        tell_troubles(case)
+        manifest = _write(output, case, chosen)
     if as_json:
         click.echo(manifest.model_dump_json(indent=2))
         return
@@ -107,37 +140,88 @@ def export_command(directory: Path, output: Path, as_json: bool) -> None:
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
 @json_option
-def unpack_command(bundle: Path, target: Path, as_json: bool) -> None:
+@click.pass_context
+def unpack_command(
+    context: click.Context, bundle: Path, target: Path, as_json: bool
+) -> None:
     """Unpack a bundle into TARGET and check it.
+
+    Exit status 0: everything is there, as it was bundled; 1: something is not, and the
+    rest is unpacked; 2: this is no bundle.
 
     \b
     Example:
       regnal journal unpack incident-4711.tar.gz incident && regnal journal ls incident
     """
     try:
-        manifest = unpack_bundle(bundle, target)
+        with progress_shown() as progress:
+            unpacked = unpack_bundle(bundle, target, progress)
     except BundleRefused as error:
         raise JournalNotReadable(str(error)) from error
     except OSError as error:
         raise JournalNotReadable(
             f"cannot unpack into {target}: {error.strerror}"
         ) from error
-    if as_json:
+    for flaw in unpacked.flaws:
+        click.echo(f"Warning: {flaw.text}", err=True)
+    manifest = unpacked.manifest
+    if as_json and manifest is not None:
         click.echo(manifest.model_dump_json(indent=2))
-        return
-    for journal in manifest.journals:
-        click.echo(f"{target / journal.folder}: {journal.member or 'unknown member'}")
+    else:
+        members = {j.folder: j.member for j in manifest.journals} if manifest else {}
+        for folder in sorted(unpacked.folders):
+            click.echo(f"{target / folder}: {members.get(folder) or 'unknown member'}")
+    if unpacked.flaws:
+        context.exit(DAMAGED)
 
 
-def _verdict_lines(journal: Path, verdict: Verdict) -> Iterator[str]:
+def _verdict(
+    journal: Journal, witnesses: tuple[Head, ...], options: PlaceOptions
+) -> Verdict:
+    """Raises JournalNotReadable."""
+    kept = () if journal.witness is None else (journal.witness,)
+    window = Window(since=options.since, until=options.until)
+    try:
+        with progress_shown() as progress:
+            return verify(
+                journal.directory,
+                (*witnesses, *kept),
+                window,
+                lambda done: progress(f"checking {journal.member}", done, None),
+            )
+    except OSError as error:
+        raise JournalNotReadable(f"cannot read {journal.origin}: {error}") from error
+
+
+def _write(output: Path, case: Case, options: PlaceOptions) -> Manifest:
+    """Raises JournalNotReadable."""
+    contents = [
+        Content(journal.directory, journal.origin, journal.configuration)
+        for journal in case.journals
+    ]
+    making = Making(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_by=f"regnal {version('regnal')}",
+        window=Window(since=options.since, until=options.until),
+        troubles=tuple(map(str, case.troubles)),
+    )
+    try:
+        with progress_shown() as progress:
+            return write_bundle(output, contents, making, progress)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise JournalNotReadable(f"cannot write {output}: {why}") from error
+
+
+def _verdict_lines(origin: str, verdict: Verdict) -> Iterator[str]:
     name = verdict.member or "unknown member"
     if not verdict.records:
-        yield f"{name}: no record can be read  ({journal})"
+        yield f"{name}: no record can be read  ({origin})"
     else:
         state = "whole" if verdict.is_whole else "DAMAGED"
         yield (
             f"{name}: {state}, {verdict.records} records ({verdict.first} to "
-            f"{verdict.head.number}) in {verdict.segments} segments  ({journal})"
+            f"{verdict.head.number}) in {verdict.segments} segments  ({origin})"
         )
         yield f"  head     {verdict.head}"
     if verdict.gaps:
@@ -150,9 +234,9 @@ def _verdict_lines(journal: Path, verdict: Verdict) -> Iterator[str]:
         yield f"  denied   the witness {witness} is not in this chain"
 
 
-def _verdict_row(journal: Path, verdict: Verdict) -> dict[str, Any]:
+def _verdict_row(journal: Journal, verdict: Verdict) -> dict[str, Any]:
     return {
-        "journal": str(journal),
+        "journal": journal.origin,
         "member": verdict.member,
         "is_whole": verdict.is_whole,
         "records": verdict.records,

@@ -1,22 +1,18 @@
 """Requests to the REST API of members, as regnalctl sends them."""
 
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import urllib3
-
+from regnal.bridges.http.member_pools import MemberPools, NoAnswer, read_some
 from regnal.bridges.http.options import ClientOptions
 from regnal.messages.base import Seconds
 from regnal.messages.cluster import MemberView
 
 Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 
-CONNECT_TIMEOUT: Seconds = 5.0
 READ_TIMEOUT: Seconds = 15.0
 """Of requests that a member answers from memory, or with a write to the store."""
 
@@ -29,10 +25,6 @@ class MemberUnreachable(Exception):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"no answer from {url}: {reason}")
-
-
-class CertificateUnusable(Exception):
-    """A file that the `ctl` section names is missing, or not what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +42,10 @@ class Answer:
 
 
 class RestClient:
-    """Keeps connections; used by one thread."""
+    """Keeps connections."""
 
     def __init__(self, options: ClientOptions, user_agent: str) -> None:
-        self._options = options
-        self._plain = urllib3.PoolManager(num_pools=16, retries=False)
-        self._headers = {"User-Agent": user_agent}
-        if options.credentials is not None:
-            account = options.credentials
-            self._headers |= urllib3.make_headers(
-                basic_auth=f"{account.username}:{account.password}"
-            )
+        self._pools = MemberPools(options, user_agent)
 
     def ask(
         self,
@@ -79,36 +64,20 @@ class RestClient:
         if base is None:
             raise MemberUnreachable(member.name, "it publishes no api_url")
         url = f"{base}/{path}"
-        headers = dict(self._headers)
+        headers: dict[str, str] = {}
         content = None
         if body is not None:
             content = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         try:
-            response = self._pools(url).request(
-                method,
-                url,
-                body=content,
-                headers=headers,
-                redirect=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=patience),
+            response = self._pools.request(
+                method, url, silence=patience, body=content, headers=headers
             )
-            data = response.read(LARGEST_ANSWER)
+            data = read_some(response, LARGEST_ANSWER)
             response.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise MemberUnreachable(url, _reason(error)) from error
+        except NoAnswer as error:
+            raise MemberUnreachable(url, str(error)) from error
         return Answer(response.status, data.decode("utf-8", "replace"))
-
-    def _pools(self, url: str) -> urllib3.PoolManager:
-        return self._encrypted if url.startswith("https:") else self._plain
-
-    @cached_property
-    def _encrypted(self) -> urllib3.PoolManager:
-        # Reading the system's certificates takes longer than a whole plain request.
-        return urllib3.PoolManager(
-            num_pools=16, retries=False, **_tls_keywords(self._options)
-        )
 
 
 def api_base(member: MemberView) -> str | None:
@@ -121,37 +90,3 @@ def api_base(member: MemberView) -> str | None:
     if parts.scheme not in ("http", "https") or not has_host:
         return None
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _tls_keywords(options: ClientOptions) -> dict[str, Any]:
-    """`insecure` verifies nothing, or with a client certificate all but the name."""
-    context = ssl.create_default_context()
-    try:
-        if options.cacert is not None:
-            context.load_verify_locations(options.cacert)
-        if options.certfile is not None:
-            context.load_cert_chain(
-                options.certfile, options.keyfile, options.keyfile_password or ""
-            )
-    except OSError as error:  # ssl.SSLError is one
-        raise CertificateUnusable(
-            "The certificates of the ctl section cannot be used "
-            f"(cacert, certfile, keyfile, keyfile_password): {error}"
-        ) from error
-    if options.insecure:
-        context.check_hostname = False
-        if options.certfile is None:
-            context.verify_mode = ssl.CERT_NONE
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    keywords: dict[str, Any] = {"ssl_context": context}
-    if options.insecure:
-        keywords["assert_hostname"] = False
-    return keywords
-
-
-def _reason(error: Exception) -> str:
-    """The last part of the library's sentence says what happened."""
-    cause = error.__context__ or error.__cause__ or error
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(error).rpartition(": ")[2] or type(error).__name__

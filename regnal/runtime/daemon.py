@@ -28,7 +28,7 @@ from regnal.bridges.watchdog.bridge import WatchdogBridge
 from regnal.configuration.logs import LogSystem, log_options
 from regnal.configuration.source import ConfigurationSource, Effective
 from regnal.journal.ledger import Identity
-from regnal.journal.serving import JournalLines
+from regnal.journal.serving import ServedJournal
 from regnal.journal.stamps import boot_clock, wall_clock
 from regnal.journal.writer import JournalWriter
 from regnal.messages.daemon import DaemonStarted, ShutdownCompleted
@@ -220,10 +220,11 @@ class Daemon:
             client=ctl_options(effective),
             voice=self._bus.voice("http"),
             clock=boot_clock,
-            read_journal=JournalLines(
+            journal=ServedJournal(
                 journal_options(effective).directory,
                 self._journal.wait_beyond,
                 wall_clock,
+                "regnal " + importlib.metadata.version("regnal"),
             ),
         )
 

@@ -103,15 +103,17 @@ class Member:
     time: FakeTime = field(default_factory=FakeTime)
     incarnation: int = 1
     memory: Memory = field(default_factory=Memory)
+    identity: Identity = IDENTITY
     stamper: Stamper = field(init=False)
     ledger: Ledger = field(init=False)
     mailbox: deque[Envelope[Message]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.stamper = Stamper("pg1", self.incarnation, self.time.clocks)
+        name = self.identity.member
+        self.stamper = Stamper(name, self.incarnation, self.time.clocks)
         self.ledger = Ledger(
-            self.directory, IDENTITY, self.stamper, (TOY,), self.options
+            self.directory, self.identity, self.stamper, (TOY,), self.options
         )
 
     def open(self) -> "Member":

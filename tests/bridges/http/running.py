@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from regnal.bridges.http.bridge import HttpBridge
-from regnal.bridges.http.journal_stream import ReadJournal
+from regnal.bridges.http.journal_stream import JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.reads import nothing_known
 from regnal.messages.base import Command, Instant, Message
@@ -104,6 +104,21 @@ def envelope(message: Any) -> Envelope[Any]:
         trace=None,
         message=message,
     )
+
+
+class FixedJournal:
+    """A journal with these lines."""
+
+    def __init__(self, lines: Callable[[], Iterator[bytes]]) -> None:
+        self._lines = lines
+
+    def lines(
+        self, since: str | None, until: str | None, *, follow: bool
+    ) -> Iterator[bytes]:
+        return self._lines()
+
+    def archive(self, since: str | None, until: str | None) -> Iterator[bytes]:
+        return self._lines()
 
 
 class Reply(NamedTuple):
@@ -213,7 +228,7 @@ def serving(
     *,
     client: ClientOptions = CLIENT,
     answering: Answering = lambda message: None,
-    read_journal: ReadJournal | None = None,
+    journal: JournalSource | None = None,
 ) -> Iterator[Api]:
     daemon = Daemon(answering)
     bridge = HttpBridge(
@@ -225,7 +240,7 @@ def serving(
         client=client,
         voice=daemon,
         clock=boot_clock,
-        read_journal=read_journal,
+        journal=journal,
     )
     daemon.bridge = bridge
     bridge.start()

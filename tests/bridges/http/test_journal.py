@@ -11,19 +11,20 @@ from dataclasses import replace
 
 import pytest
 
-from regnal.bridges.http.journal_stream import MAXIMUM_READERS, ReadJournal
+from regnal.bridges.http.journal_stream import MAXIMUM_READERS
 from regnal.bridges.http.options import BasicCredentials
 from tests.bridges.http.running import (
     DEADLINE,
     PLAIN,
     Api,
+    FixedJournal,
     primary,
     read_reply,
     serving,
 )
 
-LINES = [json.dumps({"n": number}) for number in range(1200)]
-Asked = tuple[str | None, str | None, bool]
+LINES = [json.dumps({"n": number}).encode() for number in range(1200)]
+Asked = tuple[str | None, str | None, bool | None]
 
 
 class Record:
@@ -31,33 +32,41 @@ class Record:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self.lines: queue.Queue[str | None] = queue.Queue()
+        self.new: queue.Queue[bytes | None] = queue.Queue()
         self.left = threading.Event()
 
-    def __call__(
-        self, since: str | None, until: str | None, follow: bool
-    ) -> Iterator[str]:
+    def lines(
+        self, since: str | None, until: str | None, *, follow: bool
+    ) -> Iterator[bytes]:
         self.asked.append((since, until, follow))
         if since == "nonsense":
             raise ValueError("since: not a moment: nonsense")
         return self._follow() if follow else iter(LINES)
 
-    def _follow(self) -> Iterator[str]:
+    def archive(self, since: str | None, until: str | None) -> Iterator[bytes]:
+        self.asked.append((since, until, None))
+        return iter(ARCHIVE)
+
+    def _follow(self) -> Iterator[bytes]:
         try:
             yield from LINES[:3]
-            yield ""
+            yield b""
             while True:
                 try:
-                    line = self.lines.get(timeout=0.05)
+                    line = self.new.get(timeout=0.05)
                 except queue.Empty:
-                    yield ""
+                    yield b""
                     continue
                 if line is None:
                     return
                 yield line
-                yield ""
+                yield b""
         finally:
             self.left.set()
+
+
+ARCHIVE = [b"\x1f\x8b\n\n", b"", b"\xff" * 300_000, b"end"]
+"""Bytes that are no lines and no text."""
 
 
 @pytest.fixture
@@ -67,7 +76,7 @@ def record() -> Record:
 
 @pytest.fixture
 def api(record: Record) -> Iterator[Api]:
-    with serving(read_journal=record) as running:
+    with serving(journal=record) as running:
         yield running
 
 
@@ -75,14 +84,29 @@ def test_all_of_it(api: Api, record: Record) -> None:
     reply = api.ask("GET", "/journal")
     assert reply.status == 200
     assert reply.headers["content-type"] == "application/x-ndjson"
-    assert reply.text.splitlines() == LINES
+    assert reply.text.encode().splitlines() == LINES
     assert record.asked == [(None, None, False)]
 
 
 def test_a_part_of_it(api: Api, record: Record) -> None:
     reply = api.ask("GET", "/journal?since=2026-11-23T07:00&until=-5min&limit=700")
-    assert reply.text.splitlines() == LINES[:700]
+    assert reply.text.encode().splitlines() == LINES[:700]
     assert record.asked == [("2026-11-23T07:00", "-5min", False)]
+
+
+@pytest.mark.parametrize("limit", [0, 1, 500, 501, 1200, 5000])
+def test_no_more_lines_than_are_asked_for(api: Api, limit: int) -> None:
+    reply = api.ask("GET", f"/journal?limit={limit}")
+    assert reply.text.encode().splitlines() == LINES[:limit]
+
+
+def test_whole_segments(api: Api, record: Record) -> None:
+    with contextlib.closing(api.connect()) as client:
+        client.request("GET", "/journal?whole&since=10m")
+        response = client.getresponse()
+        assert response.headers["Content-Type"] == "application/x-tar"
+        assert response.read() == b"".join(ARCHIVE)
+    assert record.asked == [("10m", None, None)]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +116,9 @@ def test_a_part_of_it(api: Api, record: Record) -> None:
         ("limit=-1", "limit must be a number"),
         ("limit=x", "limit must be a number"),
         ("follow=perhaps", "follow must be true or false"),
+        ("whole=perhaps", "whole must be true or false"),
+        ("whole=true&follow=true", "whole goes with since and until alone"),
+        ("whole=true&limit=3", "whole goes with since and until alone"),
         ("colour=red", "unknown parameter 'colour'"),
     ],
 )
@@ -109,12 +136,12 @@ def test_it_can_be_followed(api: Api, record: Record) -> None:
         client.request("GET", "/journal?follow=true")
         response = client.getresponse()
         assert [response.readline() for _ in range(3)] == [
-            f"{line}\n".encode() for line in LINES[:3]
+            line + b"\n" for line in LINES[:3]
         ]
-        for line in ('{"n": 7}', '{"n": 8}'):
-            record.lines.put(line)
-            assert response.readline() == f"{line}\n".encode()
-        record.lines.put(None)
+        for line in (b'{"n": 7}', b'{"n": 8}'):
+            record.new.put(line)
+            assert response.readline() == line + b"\n"
+        record.new.put(None)
         assert response.read() == b""
 
 
@@ -148,13 +175,13 @@ def test_a_reader_who_does_not_read_holds_little(record: Record) -> None:
     """A slow client must not make us read the whole journal into memory."""
     taken = 0
 
-    def endless(since: str | None, until: str | None, follow: bool) -> Iterator[str]:
+    def endless() -> Iterator[bytes]:
         nonlocal taken
         while True:
             taken += 1
-            yield "x" * 1000
+            yield b"x" * 1000
 
-    with serving(read_journal=endless) as running:
+    with serving(journal=FixedJournal(endless)) as running:
         with socket.create_connection(("127.0.0.1", running.port), DEADLINE) as client:
             client.sendall(b"GET /journal HTTP/1.1\r\n\r\n")
             wait_until(lambda: stays(lambda: taken), "reading has paused")
@@ -167,14 +194,12 @@ def test_a_reader_who_does_not_read_holds_little(record: Record) -> None:
 def test_it_needs_what_changes_need() -> None:
     """It tells much more than a health check does."""
     options = replace(PLAIN, credentials=BasicCredentials(username="a", password="b"))
-    with serving(
-        options, read_journal=lambda since, until, follow: iter(LINES)
-    ) as running:
+    with serving(options, journal=FixedJournal(lambda: iter(LINES))) as running:
         assert running.ask("GET", "/journal").status == 401
         allowed = running.ask(
             "GET", "/journal", headers={"Authorization": "Basic YTpi"}
         )
-        assert allowed.text.splitlines() == LINES
+        assert allowed.text.encode().splitlines() == LINES
 
 
 def test_there_may_be_none() -> None:
@@ -185,12 +210,11 @@ def test_there_may_be_none() -> None:
 def test_a_journal_that_fails_ends_the_answer(caplog: pytest.LogCaptureFixture) -> None:
     """REST-43."""
 
-    def broken(since: str | None, until: str | None, follow: bool) -> Iterator[str]:
+    def broken() -> Iterator[bytes]:
         yield LINES[0]
         raise OSError("the disk is gone")
 
-    reader: ReadJournal = broken
-    with serving(read_journal=reader) as running:
+    with serving(journal=FixedJournal(broken)) as running:
         for _ in range(MAXIMUM_READERS + 1):
             assert running.ask("GET", "/journal").status == 200
         assert "the disk is gone" in caplog.text

@@ -26,6 +26,7 @@ from tests.bridges.http.running import (
     DEADLINE,
     PLAIN,
     Api,
+    FixedJournal,
     boot_clock,
     primary,
     read_all,
@@ -577,7 +578,7 @@ def test_other_options_need_no_other_listener() -> None:
 def test_it_stops_with_clients_connected() -> None:
     """REST-44, REST-45."""
     before = threading.active_count()
-    with serving(read_journal=lambda since, until, follow: iter(())) as running:
+    with serving(journal=FixedJournal(lambda: iter(()))) as running:
         idle = running.connect()
         idle.connect()
         waiting = running.connect()

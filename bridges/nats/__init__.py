@@ -1,0 +1,1 @@
+"""NATS: where journals may be published, and read back."""
