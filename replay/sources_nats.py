@@ -164,6 +164,13 @@ class _Reading:
                 FoundJournal(directory, self._place.shown, name_in(scope))
                 for directory in spool.finish()
             ]
+        if not self._spools:
+            self._findings.trouble(
+                "no_journal",
+                self._place.shown,
+                f"{self._place.shown}: nothing was published in this time; give an "
+                "earlier --since",
+            )
         if self._rubbish:
             self._findings.trouble(
                 "stream_rubbish",

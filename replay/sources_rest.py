@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
@@ -112,7 +113,8 @@ def find_in_clusters(
         if account is not None:
             client = replace(client, credentials=account)
         if base not in named:
-            first, *rest = _members_at(base, MemberPools(client, _AGENT), findings)
+            with closing(MemberPools(client, _AGENT)) as pools:
+                first, *rest = _members_at(base, pools, findings)
             named[base] = first
             others |= {target.name: target for target in rest if target.name}
     # Through a tunnel a member is not where it says it is: as it was named comes first.
@@ -140,8 +142,11 @@ def fetch(
                 target.name,
                 f"{target.name} publishes no usable address of its REST API",
             )
-    fetching = _Fetching(question, shop, findings)
-    with ThreadPoolExecutor(AT_ONCE, "fetch-journal") as pool:
+    with (
+        closing(MemberPools(question.client, _AGENT)) as pools,
+        ThreadPoolExecutor(AT_ONCE, "fetch-journal") as pool,
+    ):
+        fetching = _Fetching(pools, question, shop, findings)
         list(pool.map(fetching.fetch, [t for t in targets if t.answers]))
 
 
@@ -207,8 +212,14 @@ def _named(value: object, name: str) -> str | None:
 class _Fetching:
     """Several members at once, one after the other in what they find."""
 
-    def __init__(self, question: Question, shop: Workshop, findings: Findings) -> None:
-        self._pools = MemberPools(question.client, _AGENT)
+    def __init__(
+        self,
+        pools: MemberPools,
+        question: Question,
+        shop: Workshop,
+        findings: Findings,
+    ) -> None:
+        self._pools = pools
         self._query = urlencode(
             {
                 "whole": "true",

@@ -20,7 +20,7 @@ BUCKET: RecordNumber = 8192
 MAXIMUM_BUCKETS = 20_000
 """A hundred million records; numbers further apart are not of one journal."""
 
-_AHEAD: Bytes = 1024 * 1024
+AHEAD: Bytes = 1024 * 1024
 """Kept in memory before it is written."""
 
 _HEAD = re.compile(rb'\{"n":([1-9]\d{0,11}),"hlc":"([^"]{27})[^"]*"')
@@ -60,7 +60,7 @@ class Spool:
                 self._beginnings.add(line.wall)
         self._buckets.setdefault(bucket, []).append(text)
         self._ahead += len(text)
-        if self._ahead > _AHEAD:
+        if self._ahead > AHEAD:
             self._write()
         return True
 

@@ -62,6 +62,12 @@ class MemberPools:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise NoAnswer(reason_of(error)) from error
 
+    def close(self) -> None:
+        """End the connections that nobody uses."""
+        self._plain.clear()
+        if "_encrypted" in vars(self):
+            self._encrypted.clear()
+
     def _pools(self, url: str) -> urllib3.PoolManager:
         return self._encrypted if url.startswith("https:") else self._plain
 

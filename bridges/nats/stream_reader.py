@@ -8,11 +8,11 @@ and the server forgets it when we are gone.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self, TypeVar
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error
 from nats.errors import TimeoutError as NatsTimeout
@@ -51,21 +51,22 @@ class StreamReader:
         self._url = url
         self._runner = asyncio.Runner()
         self._client = Client()
+        self._error: Exception | None = None
+        """The last one: what is raised in the end may only say that there was one."""
 
     def __enter__(self) -> Self:
         """Connects.  Raises StreamUnreadable."""
         try:
             self._run(self._connect())
         except StreamUnreadable:
-            self._runner.close()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._run(self._client.close())
-        finally:
-            self._runner.close()
+        with contextlib.suppress(StreamUnreadable):
+            self._run(self._disconnect())
+        self._runner.close()
 
     def subjects(self, stream: str, matching: str) -> Mapping[str, int]:
         """Subjects in the stream that match, and how many messages each has.
@@ -93,13 +94,26 @@ class StreamReader:
         self._run(subscription.unsubscribe())
 
     async def _connect(self) -> None:
-        self._client = await nats.connect(
-            self._url,
-            name="regnal",
-            connect_timeout=CONNECT_TIMEOUT,
-            allow_reconnect=False,
-            error_cb=_say_nothing,
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await self._client.connect(
+                self._url,
+                name="regnal",
+                connect_timeout=CONNECT_TIMEOUT,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # 0 means for ever
+                reconnect_time_wait=0,
+                error_cb=self._keep,
+            )
+
+    async def _disconnect(self) -> None:
+        await self._client.close()
+        # The client may be closing already, in a task of its own.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=1)
+
+    async def _keep(self, error: Exception) -> None:
+        self._error = error
 
     async def _subscribe(
         self, stream: str, matching: str, since: datetime | None
@@ -126,10 +140,7 @@ class StreamReader:
                 "section `nats` of the configuration says so"
             ) from error
         except (NatsTimeout, TimeoutError) as error:
-            raise StreamUnreadable(f"no answer within {SILENCE:.0f} s") from error
+            raise StreamUnreadable("it does not answer in time") from error
         except (Error, OSError, ValueError) as error:
-            raise StreamUnreadable(str(error) or type(error).__name__) from error
-
-
-async def _say_nothing(error: Exception) -> None:
-    """What goes wrong is raised to whoever waits for it; nobody reads it twice."""
+            known = self._error or error
+            raise StreamUnreadable(str(known) or type(known).__name__) from error

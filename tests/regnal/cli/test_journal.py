@@ -1,21 +1,29 @@
 """`regnal journal`, as a person and as a script call it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from regnal.bridges.http.options import BasicCredentials
 from regnal.cli.journal import journal_command
 from regnal.journal.options import JournalOptions
 from regnal.journal.places import segments
 from regnal.journal.retention import compress, pin
+from regnal.journal.segment_input import begun_at
 from regnal.messages.cluster import StoreAnswered, StoreUnreachable
+from tests.bridges.http.running import PLAIN
 from tests.journal.builders import Member, records
+from tests.journal.damaging import MUSEUM
+from tests.replay.cases import MEMBERS, small
+from tests.replay.live import cluster, served, url_of
 
 
 @pytest.fixture
@@ -179,6 +187,112 @@ def test_export_and_unpack(journal: Path, tmp_path: Path) -> None:
     assert records(tmp_path / "out" / "0001") == records(journal)
     manifest = json.loads(run("export", journal, "-o", bundle, "--json").output)
     assert manifest["journals"][0]["is_whole"]
+
+
+def test_a_bundle_is_shown_and_verified_like_a_directory(
+    journal: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle.tar.gz"
+    assert run("export", journal, "-o", bundle).exit_code == 0
+    assert run("show", bundle).output == run("show", journal).output
+    result = run("verify", bundle)
+    assert result.exit_code == 0
+    assert (
+        result.output.replace(str(bundle), str(journal))
+        == run("verify", journal).output
+    )
+    content = bundle.read_bytes()
+    bundle.write_bytes(content[:-100])
+    result = run("verify", bundle)
+    assert result.exit_code == 1
+    assert "Warning: " in result.stderr
+    assert "is not complete" in result.stderr
+
+
+def test_only_a_part_is_exported(tmp_path: Path) -> None:
+    whole = small(tmp_path / "pg1", segments=4)
+    bundle = tmp_path / "bundle.tar.gz"
+    until = begun_at(segments(whole)[2])
+    assert until is not None
+    result = run("export", whole, "-o", bundle, "--until", until, "--json")
+    manifest = json.loads(result.output)
+    assert manifest["until"] == until
+    assert len(manifest["journals"][0]["files"]) == 2
+    result = run("verify", whole, "--until", until)
+    assert result.exit_code == 0
+    assert "in 2 segments" in result.output
+
+
+def test_a_live_cluster_is_shown_verified_and_exported(tmp_path: Path) -> None:
+    journals = {name: served(MUSEUM / name) for name in MEMBERS}
+    bundle = tmp_path / "incident.tar.gz"
+    with cluster({**journals, "pg4": None}) as running:
+        place = url_of(running["pg2"])
+        shown = run("show", place, "--type", "leader_acquired")
+        verified = run("verify", place)
+        exported = run("export", place, "-o", bundle)
+    assert shown.exit_code == 0
+    assert "· leader_acquired" in shown.stdout
+    assert verified.exit_code == 1, "not all could be checked"
+    assert verified.stdout.count(": whole, ") == 3
+    assert "pg4 gives no journal: 503" in verified.stderr
+    assert exported.exit_code == 0
+    result = run("verify", bundle)
+    assert result.stdout.count(": whole, ") == 3
+    assert "says: pg4 gives no journal" in result.stderr
+
+
+def test_without_a_place_the_variable_counts(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REGNAL_JOURNAL_DIR", raising=False)
+    result = run("verify")
+    assert result.exit_code == 2
+    assert "no PLACE is given: name a journal directory" in result.output
+    assert "REGNAL_JOURNAL_DIR" in result.output
+    monkeypatch.setenv("REGNAL_JOURNAL_DIR", str(journal))
+    assert run("verify").output == run("verify", journal).output
+
+
+def test_credentials_come_from_a_configuration(tmp_path: Path) -> None:
+    account = BasicCredentials(username="admin", password="s3cret")
+    file = tmp_path / "regnal.yml"
+    authentication = {"username": "admin", "password": "s3cret"}
+    file.write_text(json.dumps({"ctl": {"authentication": authentication}}))
+    options = replace(PLAIN, credentials=account)
+    with cluster({"pg1": served(MUSEUM / "pg1")}, options=options) as running:
+        place = url_of(running["pg1"])
+        refused = run("verify", place)
+        allowed = run("verify", place, "-c", file)
+    assert refused.exit_code == 2
+    assert "give the credentials, with --config" in refused.output
+    assert allowed.exit_code == 0
+    file.write_text("ctl: [")
+    assert run("verify", place, "-c", file).exit_code == 1
+
+
+def test_what_is_wrong_with_a_bundle_is_told_when_it_is_unpacked(
+    journal: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle.tar.gz"
+    run("export", journal, "-o", bundle)
+    bundle.write_bytes(bundle.read_bytes()[:-100])
+    result = run("unpack", bundle, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "is not complete" in result.stderr
+    assert str(tmp_path / "out" / "0001") in result.stdout
+
+
+def test_whatever_lies_in_the_directory_is_listed(journal: Path) -> None:
+    (journal / "journal-000000000900.jsonl").mkdir()
+    (journal / "journal-000000000901.jsonl").symlink_to("/nowhere")
+    (journal / "journal-000000000902.jsonl.gz").write_bytes(b"rubbish")
+    os.mkfifo(journal / "journal-000000000903.jsonl")
+    for command in ("ls", "show", "tail", "verify"):
+        result = run(command, journal)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert result.exit_code in (0, 1)
+    assert run("ls", journal).output.count("unreadable") == 3
 
 
 @pytest.mark.parametrize("command", ["ls", "show", "tail", "verify"])
