@@ -21,15 +21,13 @@ _ALWAYS: Mapping[str, Mapping[str, Any]] = {
 }
 """By kind of record the fields that it has, each with a value that says nothing."""
 
-_SOMETIMES: Mapping[str, type] = {
-    "cause": str,
-    "trace": str,
-    "rule": str,
-    "facts": dict,
-    "said": list,
-    "repeats": int,
+_SOMETIMES: Mapping[str, Mapping[str, type]] = {
+    "message": {"cause": str, "trace": str, "repeats": int},
+    "step": {"rule": str, "facts": dict, "said": list, "repeats": int},
 }
 """Fields that are left out where there is nothing to say."""
+
+_NONE: Mapping[str, Any] = {}
 
 
 def fields_of(line: bytes, number: RecordNumber, kind: str) -> dict[str, Any]:
@@ -48,10 +46,10 @@ def fields_of(line: bytes, number: RecordNumber, kind: str) -> dict[str, Any]:
         fields["hlc"] = ""
     if type(fields.get("at")) not in (int, float):
         fields["at"] = 0.0
-    for name, nothing in _ALWAYS.get(kind, {}).items():
+    for name, nothing in _ALWAYS.get(kind, _NONE).items():
         if type(fields.get(name)) is not type(nothing):
             fields[name] = nothing
-    for name, wanted in _SOMETIMES.items():
+    for name, wanted in _SOMETIMES.get(kind, _NONE).items():
         if name in fields and type(fields[name]) is not wanted:
             del fields[name]
     return fields

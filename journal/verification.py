@@ -13,7 +13,7 @@ from regnal.journal.chain_check import Damage
 from regnal.journal.encoding import NO_HASH
 from regnal.journal.ledger import Head
 from regnal.journal.places import RecordNumber
-from regnal.journal.reader import EVERYTHING, Window, scan
+from regnal.journal.reader import EVERYTHING, Record, Window, scan
 from regnal.journal.retention import Expired
 from regnal.messages.base import Bytes, MemberName
 
@@ -67,24 +67,26 @@ def verify(
     sought = {witness.number: witness for witness in witnesses}
     found: set[RecordNumber] = set()
     member: MemberName | None = None
-    first = records = segments = lost = gaps = 0
-    head = Head(0, NO_HASH)
+    records = segments = lost = gaps = 0
+    first: RecordNumber = 0
+    last: Record | None = None
+    done: Bytes = 0
     expired: list[Expired] = []
     damages: list[Damage] = []
-    done: Bytes = 0
     for item in scan(directory, window, with_held=True, whole=True):
         if isinstance(item, Damage):
             damages.append(item)
             continue
         if item.is_held:
             continue
+        last = item
         records += 1
         done += len(item.line)
         if records % HEARD_EVERY == 0:
             heard(done)
-        first = first or item.n
-        head = Head(item.n, item.hash)
         match item.kind:
+            case "message" | "step":
+                pass  # nearly all of them
             case "start":
                 segments += 1
                 member = item.fields["member"]
@@ -93,8 +95,10 @@ def verify(
                 lost += item.fields["lost"]
             case "expired":
                 expired.append(Expired(item.fields["first"], item.fields["last"]))
-        if item.n in sought and sought[item.n] == head:
+        first = first or item.n
+        if item.n in sought and sought[item.n] == Head(item.n, item.hash):
             found.add(item.n)
+    head = Head(0, NO_HASH) if last is None else Head(last.n, last.hash)
     return Verdict(
         member=member,
         first=first,

@@ -28,7 +28,7 @@ def line_of(record: Record, *, is_full: bool) -> str:
     when = record.wall[:-1].replace("T", " ")
     who, what, values = _told(record.fields)
     repeats = record.fields.get("repeats")
-    if repeats:
+    if repeats and isinstance(repeats, int):
         what += f" x{repeats + 1}"
     text = " ".join(_shown(values, is_full=is_full))
     return f"{number:>8}  {when}  {who:<20}  {what:<32}  {text}".rstrip()

@@ -106,7 +106,11 @@ def cuts(draw: st.DrawFn, contents: Contents) -> Harm:
     end = draw(st.just(len(content)) | st.integers(begin, len(content)))
     left = content[:begin] + content[end:]
     kept = set(_lines(content[: content.rfind(b"\n", 0, begin) + 1]))
-    rest = content.find(b"\n", max(end - 1, 0)) + 1
+    is_within_a_line = begin > 0 and content[begin - 1 : begin] != b"\n"
+    if is_within_a_line and begin < end < len(content):
+        rest = content.find(b"\n", end) + 1  # what comes next is joined to it
+    else:
+        rest = content.find(b"\n", max(end - 1, 0)) + 1
     kept |= set(_lines(content[rest:]))
     is_last = name == max(contents)
     return Harm(

@@ -145,6 +145,19 @@ def test_rubbish_in_the_quiet_file_is_told_and_nothing_else(content: bytes) -> N
         assert verify(directory).is_whole
 
 
+def test_a_digit_of_a_hash_that_is_gone_costs_one_record(tmp_path: Path) -> None:
+    """Found by the property above: the next record was checked against a hash that
+    was taken from the wrong place."""
+    name = min(REAL)
+    lines = REAL[name].splitlines(keepends=True)
+    lines[1] = lines[1][:-10] + lines[1][-9:]
+    write(Contents({**REAL, name: b"".join(lines)}), tmp_path)
+    (damage,) = damages(tmp_path)
+    assert (damage.what, damage.first) == ("changed", 2)
+    read_lines = [i.line for i in scan(tmp_path) if isinstance(i, Record)]
+    assert read_lines == [text for text in lines_of(REAL) if b'{"n":2,' not in text]
+
+
 def test_what_is_held_shows_that_the_end_of_the_chain_is_gone(tmp_path: Path) -> None:
     member = Member(tmp_path).open()
     member.beat()
