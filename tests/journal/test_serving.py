@@ -36,7 +36,7 @@ def test_lines_are_those_of_the_files(whole: Path) -> None:
 
 
 def test_moments_are_as_people_write_them(whole: Path) -> None:
-    window = Window(since="2023-11-14T22:34:20.000000Z")  # five minutes before
+    window = Window(since="2023-11-14T22:31:40.000000Z")  # five minutes before
     lines = list(served(whole).lines("5m", None, follow=False))
     found = list(scan(whole, window, with_held=True))
     assert 0 < len(lines) == len(found)

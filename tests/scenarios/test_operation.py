@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from regnal.cli.journal import journal_command
 from regnal.demo.cluster import Amend, Document, Member
+from regnal.journal.verification import verify
+from regnal.replay.case import opened
+from tests.replay.cases import lines_in
 from tests.servers.members import (
     TTL,
     Stage,
@@ -90,6 +95,36 @@ def test_a_reload_takes_up_the_file(cluster: Stage) -> None:
     assert tags(cluster, member) == {"colour": "blue"}
     assert postmaster_pid(member) == pid
     cluster.cluster.configure(member, document)
+
+
+def test_the_journals_of_a_live_cluster_are_had_from_any_member(
+    cluster: Stage, tmp_path: Path
+) -> None:
+    """And no password is in what somebody would send away."""
+    bundle = tmp_path / "incident.tar.gz"
+    place = f"http://127.0.0.1:{cluster.members[1].rest_port}"
+    exported = CliRunner().invoke(journal_command, ["export", place, "-o", str(bundle)])
+    assert (exported.exit_code, exported.stderr) == (0, "")
+    with opened([str(bundle)]) as case:
+        assert case.expected == tuple(member.name for member in cluster.members)
+        assert case.troubles == ()
+        for journal in case.journals:
+            assert journal.configuration is not None
+            assert journal.configuration.document["name"] == journal.member
+            assert verify(journal.directory).is_whole
+            content = b"".join(lines_in(journal.directory))
+            for member in cluster.members:
+                for password in passwords(member):
+                    assert password.encode() not in content
+                    assert password not in str(journal.configuration.document)
+
+
+def passwords(member: Member) -> set[str]:
+    document = yaml.safe_load(member.configuration.read_text())
+    accounts = document["postgresql"]["authentication"].values()
+    found = {account["password"] for account in accounts if "password" in account}
+    assert found
+    return found
 
 
 def test_a_leader_that_is_stopped_hands_over(cluster: Stage) -> None:
