@@ -20,10 +20,10 @@ from regnal.journal.ledger import Head
 from regnal.journal.progress import Progress, unheard
 from regnal.journal.survey import Configuration, Start
 from regnal.messages.base import MemberName
-from regnal.replay.findings import Findings, Question, Workshop, workshop
-from regnal.replay.joining import Known, all_of, joined
-from regnal.replay.sources import find
-from regnal.replay.sources_rest import NOBODY, Target, fetch
+from regnal.replay.sources.gathering import Gathered, Question, Workshop, workshop
+from regnal.replay.sources.joining import Known, all_of, joined
+from regnal.replay.sources.places import find
+from regnal.replay.sources.rest import NOBODY, Target, fetch
 from regnal.replay.troubles import Trouble
 
 
@@ -98,12 +98,12 @@ def opened(
     """
     question = Question(since, until, client or NOBODY, progress)
     with workshop() as shop:
-        findings = Findings()
-        find(places, question, shop, findings)
+        gathered = Gathered()
+        find(places, question, shop, gathered)
         yield (
-            _every(findings, question, shop)
+            _every(gathered, question, shop)
             if every
-            else _case(findings, question, shop)
+            else _case(gathered, question, shop)
         )
 
 
@@ -120,10 +120,10 @@ def opened_members(
     (`http(s)://host:port`, whatever path follows)."""
     question = Question(since, until, client or NOBODY, progress)
     with workshop() as shop:
-        findings = Findings()
+        gathered = Gathered()
         targets = [Target.at(name, url) for name, url in members]
-        fetch(targets, question, shop, findings)
-        yield _case(findings, question, shop)
+        fetch(targets, question, shop, gathered)
+        yield _case(gathered, question, shop)
 
 
 def damaged(journal: Journal, damage: Damage) -> Trouble:
@@ -134,22 +134,22 @@ def damaged(journal: Journal, damage: Damage) -> Trouble:
     return Trouble("journal_damaged", journal.member or journal.origin, text)
 
 
-def _every(findings: Findings, question: Question, shop: Workshop) -> Case:
-    known = all_of(findings, question, shop)
+def _every(gathered: Gathered, question: Question, shop: Workshop) -> Case:
+    known = all_of(gathered, question, shop)
     return Case(
         journals=tuple(map(_journal, known)),
         expected=tuple(sorted({one.member for one in known})),
-        troubles=tuple(findings.troubles),
+        troubles=tuple(gathered.troubles),
     )
 
 
-def _case(findings: Findings, question: Question, shop: Workshop) -> Case:
-    known = joined(findings, question, shop)
-    expected = findings.spoken_of.union(*(one.survey.members for one in known))
+def _case(gathered: Gathered, question: Question, shop: Workshop) -> Case:
+    known = joined(gathered, question, shop)
+    expected = gathered.spoken_of.union(*(one.survey.members for one in known))
     case = Case(
         journals=tuple(map(_journal, known)),
         expected=tuple(sorted(expected)),
-        troubles=tuple(findings.troubles),
+        troubles=tuple(gathered.troubles),
     )
     return replace(case, troubles=(*case.troubles, *_missing(case)))
 

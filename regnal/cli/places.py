@@ -22,7 +22,7 @@ from regnal.configuration.local import LocalSource
 from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.tree import Document
 from regnal.replay.case import Case, opened
-from regnal.replay.sources import KINDS
+from regnal.replay.sources.places import KINDS
 from regnal.runtime.options import ctl_options
 
 VARIABLE = "REGNAL_JOURNAL_DIR"

@@ -13,7 +13,7 @@ from regnal.journal.segment_input import begun_at
 from regnal.journal.serving import ServedJournal
 from regnal.journal.unbundling import unpack_stream
 from tests.journal.builders import records
-from tests.replay.cases import small
+from tests.replay.sources.cases import small
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from regnal.replay.case import damaged, opened
 from regnal.replay.troubles import TROUBLES
 from tests.journal.builders import damages, records
 from tests.journal.damaging import MUSEUM, contents_of, several, write
-from tests.replay.cases import (
+from tests.replay.sources.cases import (
     MEMBERS,
     bundle_of,
     codes,

@@ -13,7 +13,7 @@ from regnal.cli.journal import journal_command
 from regnal.demo.cluster import Amend, Document, Member
 from regnal.journal.verification import verify
 from regnal.replay.case import opened
-from tests.replay.cases import lines_in
+from tests.replay.sources.cases import lines_in
 from tests.servers.members import (
     TTL,
     Stage,

@@ -22,8 +22,8 @@ from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from tests.bridges.http.running import PLAIN
 from tests.journal.builders import Member, records
 from tests.journal.damaging import MUSEUM
-from tests.replay.cases import MEMBERS, small
-from tests.replay.live import cluster, served, url_of
+from tests.replay.sources.cases import MEMBERS, small
+from tests.replay.sources.live import cluster, served, url_of
 
 
 @pytest.fixture

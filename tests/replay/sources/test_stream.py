@@ -9,11 +9,11 @@ import pytest
 
 from regnal.journal.encoding import line
 from regnal.journal.stream_layout import STREAM, message_id, subject_of
-from regnal.replay import sources_nats
 from regnal.replay.case import opened
+from regnal.replay.sources import stream
 from tests.journal.builders import damages, records
 from tests.journal.damaging import MUSEUM
-from tests.replay.cases import MEMBERS, codes, lines_in, names, said, small
+from tests.replay.sources.cases import MEMBERS, codes, lines_in, names, said, small
 from tests.servers.nats import NatsServer, Published, needs_nats
 from tests.servers.ports import free_port
 
@@ -203,7 +203,7 @@ def test_a_server_that_is_not_there_or_keeps_nothing_is_told(tmp_path: Path) -> 
 def test_what_is_too_much_is_cut_off(
     server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources_nats, "LARGEST_READ", 50_000)
+    monkeypatch.setattr(stream, "LARGEST_READ", 50_000)
     with opened([server.url]) as case:
         assert names(case) == ["pg1"]
         assert codes(case)[0] == "answer_cut_off"

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from regnal.configuration.masking import masked_text
 from regnal.journal.stream_layout import PREFIX, STREAM, name_in, subjects_of
 from regnal.messages.base import Bytes, Seconds
-from regnal.replay.findings import Findings, FoundJournal, Question, Workshop
-from regnal.replay.stream_spool import Spool
+from regnal.replay.sources.gathering import FoundJournal, Gathered, Question, Workshop
+from regnal.replay.sources.spool import Spool
 
 LIBRARY = "nats"
 _READER = "regnal.bridges.nats.stream_reader"
@@ -53,17 +53,17 @@ class _NotUsable(Exception):
 
 
 def find_in_stream(
-    text: str, question: Question, shop: Workshop, findings: Findings
+    text: str, question: Question, shop: Workshop, gathered: Gathered
 ) -> None:
     """`nats://host:port/cluster`, or without the cluster where there is only one."""
     shown = masked_text(text)
     try:
         place = _parsed(text, shown)
-        _Reading(place, question, shop, findings).run()
+        _Reading(place, question, shop, gathered).run()
     except _NotUsable as error:
-        findings.trouble("stream_unusable", shown, f"{shown}: {error}")
+        gathered.trouble("stream_unusable", shown, f"{shown}: {error}")
     except OSError as error:
-        findings.trouble(
+        gathered.trouble(
             "stream_unusable",
             shown,
             f"{shown}: what came cannot be stored: {error}; set TMPDIR to a directory "
@@ -93,12 +93,12 @@ class _Reading:
     """One stream, from one end to the other."""
 
     def __init__(
-        self, place: _Place, question: Question, shop: Workshop, findings: Findings
+        self, place: _Place, question: Question, shop: Workshop, gathered: Gathered
     ) -> None:
         self._place = place
         self._question = question
         self._shop = shop
-        self._findings = findings
+        self._findings = gathered
         self._spools: dict[str, Spool] = {}
         self._rubbish = 0
         self._size: Bytes = 0

@@ -9,21 +9,21 @@ from regnal.journal.ledger import Head
 from regnal.journal.places import journals, segment_at
 from regnal.journal.survey import Configuration
 from regnal.journal.unbundling import BundleRefused, Unpacked, unpack_bundle
-from regnal.replay.findings import Findings, FoundJournal, Question, Workshop
+from regnal.replay.sources.gathering import FoundJournal, Gathered, Question, Workshop
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{32})")
 
 
-def find_in_directory(directory: Path, findings: Findings) -> None:
+def find_in_directory(directory: Path, gathered: Gathered) -> None:
     """The directory, or those below it."""
     found = [FoundJournal(path, str(path)) for path in journals(directory)]
     if found:
-        findings.journals += found
+        gathered.journals += found
         return
     why = "there is no journal in it"
     if not os.access(directory, os.R_OK | os.X_OK):
         why = "it may not be read by this user"
-    findings.trouble(
+    gathered.trouble(
         "no_journal",
         str(directory),
         f"{directory}: {why}; a journal is the directory with the files "
@@ -32,11 +32,11 @@ def find_in_directory(directory: Path, findings: Findings) -> None:
 
 
 def find_in_file(
-    path: Path, question: Question, shop: Workshop, findings: Findings
+    path: Path, question: Question, shop: Workshop, gathered: Gathered
 ) -> None:
     """A bundle, unpacked."""
     if segment_at(path) is not None:
-        findings.trouble(
+        gathered.trouble(
             "place_unusable",
             str(path),
             f"{path} is one segment of a journal; name its directory {path.parent}",
@@ -45,25 +45,25 @@ def find_in_file(
     try:
         unpacked = unpack_bundle(path, shop.new(), question.progress)
     except BundleRefused as error:
-        findings.trouble("bundle_refused", str(path), str(error))
+        gathered.trouble("bundle_refused", str(path), str(error))
     except OSError as error:
-        findings.trouble(
+        gathered.trouble(
             "bundle_refused",
             str(path),
             f"{path} cannot be unpacked: {error}; set TMPDIR to a directory with room",
         )
     else:
         for flaw in unpacked.flaws:
-            findings.trouble("bundle_flawed", str(path), flaw.text)
-        take_unpacked(unpacked, str(path), findings)
+            gathered.trouble("bundle_flawed", str(path), flaw.text)
+        take_unpacked(unpacked, str(path), gathered)
 
 
-def take_unpacked(unpacked: Unpacked, origin: str, findings: Findings) -> None:
+def take_unpacked(unpacked: Unpacked, origin: str, gathered: Gathered) -> None:
     """The journals that came out of a bundle, and what it says of them."""
     described = _described(unpacked.manifest)
     for folder in sorted(unpacked.folders):
         journal = described.get(folder)
-        findings.journals.append(
+        gathered.journals.append(
             FoundJournal(
                 unpacked.target / folder,
                 origin,
@@ -72,7 +72,7 @@ def take_unpacked(unpacked: Unpacked, origin: str, findings: Findings) -> None:
             )
         )
     for text in unpacked.manifest.troubles if unpacked.manifest else ():
-        findings.trouble("bundle_says", origin, f"{origin} says: {text}")
+        gathered.trouble("bundle_says", origin, f"{origin} says: {text}")
 
 
 def _described(manifest: Manifest | None) -> dict[str, BundledJournal]:

@@ -16,14 +16,14 @@ from regnal.journal.places import segments
 from regnal.journal.reader import Window
 from regnal.journal.segment_input import begun_at
 from regnal.messages.cluster import StoreAnswered
-from regnal.replay import sources_rest
 from regnal.replay.case import opened, opened_members
+from regnal.replay.sources import rest
 from tests.bridges.http.certificates import authority
 from tests.bridges.http.running import CLIENT, PLAIN, FixedJournal
 from tests.journal.builders import damages
 from tests.journal.damaging import MUSEUM
 from tests.journal.member_writer import speaking
-from tests.replay.cases import (
+from tests.replay.sources.cases import (
     MAKING,
     MEMBERS,
     codes,
@@ -32,7 +32,7 @@ from tests.replay.cases import (
     said,
     small,
 )
-from tests.replay.live import cluster, served, url_of
+from tests.replay.sources.live import cluster, served, url_of
 from tests.servers.fake_member import FakeMember
 from tests.servers.ports import free_port
 
@@ -272,8 +272,8 @@ def silent() -> Iterator[str]:
 def test_a_member_that_says_nothing_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources_rest, "SHORT_SILENCE", 0.2)
-    monkeypatch.setattr(sources_rest, "LONG_SILENCE", 0.2)
+    monkeypatch.setattr(rest, "SHORT_SILENCE", 0.2)
+    monkeypatch.setattr(rest, "LONG_SILENCE", 0.2)
     with silent() as url:
         with opened([url]) as case:
             assert said(case, ["does not answer", "timed out"])
@@ -282,12 +282,12 @@ def test_a_member_that_says_nothing_is_given_up(
 
 
 def test_what_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_rest, "LARGEST_JOURNAL", 30_000)
+    monkeypatch.setattr(rest, "LARGEST_JOURNAL", 30_000)
     with cluster(ALL) as running, opened([url_of(running["pg1"])]) as case:
         assert codes(case).count("answer_cut_off") == 3
         assert said(case, ["it is larger than 30000 bytes; give --since"])
-    monkeypatch.setattr(sources_rest, "LARGEST_JOURNAL", 10**9)
-    monkeypatch.setattr(sources_rest, "LONGEST_FETCH", 0.0)
+    monkeypatch.setattr(rest, "LARGEST_JOURNAL", 10**9)
+    monkeypatch.setattr(rest, "LONGEST_FETCH", 0.0)
     with cluster(ALL) as running, opened([url_of(running["pg1"])]) as case:
         assert said(case, ["it took longer than 0 s; give --since"])
 

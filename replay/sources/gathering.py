@@ -45,7 +45,7 @@ class FoundJournal:
 
 
 @dataclass
-class Findings:
+class Gathered:
     """Grows as one source after the other is asked."""
 
     journals: list[FoundJournal] = field(default_factory=list)

@@ -27,8 +27,8 @@ from regnal.bridges.http.options import BasicCredentials, ClientOptions
 from regnal.journal.progress import Progress
 from regnal.journal.unbundling import BundleRefused, Unpacked, unpack_stream
 from regnal.messages.base import Bytes, MemberName, Seconds
-from regnal.replay.findings import Findings, Question, Workshop
-from regnal.replay.sources_files import take_unpacked
+from regnal.replay.sources.files import take_unpacked
+from regnal.replay.sources.gathering import Gathered, Question, Workshop
 from regnal.replay.troubles import TroubleCode
 
 NOBODY = ClientOptions(
@@ -95,7 +95,7 @@ class Target(NamedTuple):
 
 
 def find_in_clusters(
-    places: Sequence[str], question: Question, shop: Workshop, findings: Findings
+    places: Sequence[str], question: Question, shop: Workshop, gathered: Gathered
 ) -> None:
     """The members of the clusters to which these REST APIs belong."""
     client = question.client
@@ -104,7 +104,7 @@ def find_in_clusters(
     for place in places:
         base, account = _parted(place)
         if base is None:
-            findings.trouble(
+            gathered.trouble(
                 "place_unusable",
                 place,
                 f"{place} is not the address of a REST API; write http://HOST:PORT",
@@ -114,7 +114,7 @@ def find_in_clusters(
             client = replace(client, credentials=account)
         if base not in named:
             with closing(MemberPools(client, _AGENT)) as pools:
-                first, *rest = _members_at(base, pools, findings)
+                first, *rest = _members_at(base, pools, gathered)
             named[base] = first
             others |= {target.name: target for target in rest if target.name}
     # Through a tunnel a member is not where it says it is: as it was named comes first.
@@ -124,20 +124,20 @@ def find_in_clusters(
         [*named.values(), *others.values()],
         replace(question, client=client),
         shop,
-        findings,
+        gathered,
     )
 
 
 def fetch(
-    targets: Sequence[Target], question: Question, shop: Workshop, findings: Findings
+    targets: Sequence[Target], question: Question, shop: Workshop, gathered: Gathered
 ) -> None:
     """The journals of these members."""
     if not targets:
         return
-    findings.spoken_of.update(target.name for target in targets if target.name)
+    gathered.spoken_of.update(target.name for target in targets if target.name)
     for target in targets:
         if not target.answers and target.name:
-            findings.trouble(
+            gathered.trouble(
                 "member_unreachable",
                 target.name,
                 f"{target.name} publishes no usable address of its REST API",
@@ -146,7 +146,7 @@ def fetch(
         closing(MemberPools(question.client, _AGENT)) as pools,
         ThreadPoolExecutor(AT_ONCE, "fetch-journal") as pool,
     ):
-        fetching = _Fetching(pools, question, shop, findings)
+        fetching = _Fetching(pools, question, shop, gathered)
         list(pool.map(fetching.fetch, [t for t in targets if t.answers]))
 
 
@@ -167,13 +167,13 @@ def _parted(place: str) -> tuple[str | None, BasicCredentials | None]:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", account
 
 
-def _members_at(base: str, pools: MemberPools, findings: Findings) -> Iterator[Target]:
+def _members_at(base: str, pools: MemberPools, gathered: Gathered) -> Iterator[Target]:
     """The member that was named, and those that it names."""
     try:
         own = _name_in(_asked(pools, f"{base}/patroni"))
         members = _asked(pools, f"{base}/cluster").get("members")
     except (NoAnswer, CertificateUnusable) as error:
-        findings.trouble(
+        gathered.trouble(
             "member_unreachable",
             base,
             f"{base} does not answer: {error}; name another member, or the journals "
@@ -217,7 +217,7 @@ class _Fetching:
         pools: MemberPools,
         question: Question,
         shop: Workshop,
-        findings: Findings,
+        gathered: Gathered,
     ) -> None:
         self._pools = pools
         self._query = urlencode(
@@ -228,7 +228,7 @@ class _Fetching:
             }
         )
         self._shop = shop
-        self._findings = findings
+        self._findings = gathered
         self._lock = threading.Lock()
         self._arrived = _Arrived(question.progress)
 

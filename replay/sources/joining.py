@@ -14,8 +14,8 @@ from regnal.journal.places import QUIET, Segment, segments
 from regnal.journal.segment_input import first_record
 from regnal.journal.survey import Survey, survey
 from regnal.messages.base import MemberName
-from regnal.replay.findings import Findings, FoundJournal, Question, Workshop
-from regnal.replay.segment_choice import better_of, lay_down
+from regnal.replay.sources.copies import better_of, lay_down
+from regnal.replay.sources.gathering import FoundJournal, Gathered, Question, Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class Known:
         return self.survey.scope or self.found.scope or ""
 
 
-def all_of(findings: Findings, question: Question, shop: Workshop) -> list[Known]:
+def all_of(gathered: Gathered, question: Question, shop: Workshop) -> list[Known]:
     """Every journal, of whatever cluster, several of one member as well."""
     each: list[Known] = []
-    once = _once(findings.journals)
+    once = _once(gathered.journals)
     for number, found in enumerate(once):
         question.progress("looking at the journals", number, len(once))
         try:
-            each += _by_identity(found, findings, question, shop)
+            each += _by_identity(found, gathered, question, shop)
         except OSError as error:
-            findings.trouble(
+            gathered.trouble(
                 "place_unusable",
                 str(found.directory),
                 f"{found.directory} cannot be read: {error.strerror}; let this user "
@@ -52,23 +52,23 @@ def all_of(findings: Findings, question: Question, shop: Workshop) -> list[Known
     return sorted(each, key=lambda known: known.member)
 
 
-def joined(findings: Findings, question: Question, shop: Workshop) -> list[Known]:
+def joined(gathered: Gathered, question: Question, shop: Workshop) -> list[Known]:
     """One journal for each member of one cluster, sorted by name."""
     readable: list[Known] = []
-    for known in all_of(findings, question, shop):
+    for known in all_of(gathered, question, shop):
         if known.member:
             readable.append(known)
             continue
-        findings.trouble(
+        gathered.trouble(
             "journal_damaged",
             known.found.origin,
             f"{known.found.origin}: no record can be read; this journal is left out",
         )
     members: dict[MemberName, list[Known]] = defaultdict(list)
-    for known in _of_one_cluster(readable, findings):
+    for known in _of_one_cluster(readable, gathered):
         members[known.member].append(known)
     return [
-        _one_of(several, findings, question, shop)
+        _one_of(several, gathered, question, shop)
         for _, several in sorted(members.items())
     ]
 
@@ -89,7 +89,7 @@ def _known(found: FoundJournal, question: Question) -> Known:
 
 
 def _by_identity(
-    found: FoundJournal, findings: Findings, question: Question, shop: Workshop
+    found: FoundJournal, gathered: Gathered, question: Question, shop: Workshop
 ) -> list[Known]:
     """The directory; or one for each member whose segments lie in it.
 
@@ -99,7 +99,7 @@ def _by_identity(
     if len(parts) <= 1:
         return [_known(found, question)]
     names = ", ".join(f"{member} of {scope}" for member, scope in parts)
-    findings.trouble(
+    gathered.trouble(
         "journal_mixed",
         str(found.directory),
         f"{found.directory} holds segments of several journals ({names}); each is "
@@ -134,7 +134,7 @@ def _parts(found: Sequence[Segment]) -> dict[tuple[str, str], list[Segment]]:
     return parts
 
 
-def _of_one_cluster(each: Sequence[Known], findings: Findings) -> list[Known]:
+def _of_one_cluster(each: Sequence[Known], gathered: Gathered) -> list[Known]:
     """Those of the cluster of which there are the most members."""
     clusters: dict[tuple[str, str], list[Known]] = {}
     for known in each:
@@ -147,7 +147,7 @@ def _of_one_cluster(each: Sequence[Known], findings: Findings) -> list[Known]:
     chosen = max(clusters, key=lambda one: len({k.member for k in clusters[one]}))
     for cluster, others in clusters.items():
         for known in others if cluster != chosen else ():
-            findings.trouble(
+            gathered.trouble(
                 "other_cluster",
                 known.member,
                 f"{known.found.origin} has the journal of {known.member} "
@@ -178,24 +178,24 @@ def _described(cluster: tuple[str, str]) -> str:
 
 
 def _one_of(
-    several: Sequence[Known], findings: Findings, question: Question, shop: Workshop
+    several: Sequence[Known], gathered: Gathered, question: Question, shop: Workshop
 ) -> Known:
     """What is known of one member, in one directory."""
     best = several[0]
     for other in several[1:]:
-        best = _joined(best, other, findings, question, shop)
+        best = _joined(best, other, gathered, question, shop)
     return best
 
 
 def _joined(
-    one: Known, other: Known, findings: Findings, question: Question, shop: Workshop
+    one: Known, other: Known, gathered: Gathered, question: Question, shop: Workshop
 ) -> Known:
     name = one.member
     places = f"{one.found.origin} and {other.found.origin}"
     try:
         both = better_of(one.found.directory, other.found.directory)
     except OSError as error:
-        findings.trouble(
+        gathered.trouble(
             "journal_conflict",
             one.member,
             f"{name} has journals in {places}; the second is left out, since they "
@@ -204,7 +204,7 @@ def _joined(
         return one
     if both is None:
         newer, older = sorted((one, other), key=_newest, reverse=True)
-        findings.trouble(
+        gathered.trouble(
             "journal_conflict",
             one.member,
             f"{name} has two journals that are not parts of one: {places}; that of "
@@ -212,7 +212,7 @@ def _joined(
             f"{older.found.origin} is left out; look at it by itself",
         )
         return newer
-    findings.trouble(
+    gathered.trouble(
         "journal_joined",
         one.member,
         f"{name} has parts of its journal in {places}; they are joined",

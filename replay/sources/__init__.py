@@ -1,0 +1,1 @@
+"""Where journals come from, and which of them belong together."""
