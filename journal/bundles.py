@@ -162,15 +162,19 @@ class Bundle:
         )
         if not self._is_checked:
             return described
-        checked = _checked(verify(content.directory, window=window))
-        return described.model_copy(update=checked)
+        verdict = verify(
+            content.directory,
+            window=window,
+            heard=lambda done: self._progress(f"checking {folder}", done, None),
+        )
+        return described.model_copy(update=_checked(verdict))
 
     def _journal(self, folder: str, directory: Path) -> Iterator[bytes]:
         paths = list(self._paths(directory))
         total = sum(path.stat().st_size for path in paths if path.exists())
         done: Bytes = 0
         for path in paths:
-            self._progress(f"packing {directory.name}", done, total)
+            self._progress(f"packing {folder}", done, total)
             with _open(path) as file:
                 size = os.fstat(file.fileno()).st_size  # it may be growing
                 yield from self._file(f"{folder}/{Path(file.name).name}", file, size)

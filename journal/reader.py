@@ -304,9 +304,10 @@ def _rubbish_in(directory: Path, content: bytes) -> Iterator[Damage]:
 
 
 def _cut_off(directory: Path, last: RecordNumber, after: RecordNumber) -> Damage:
-    why = "missing: what is held was said after them"
+    """As a live journal looks whose files were copied one after the other, too."""
+    why = "not here, though what is held was said after: the end is cut off"
     verb = "is" if last + 1 == after else "are"
-    return Damage("missing", directory / QUIET, 0, last + 1, after, f"{verb} {why}")
+    return Damage("unfinished", directory / QUIET, 0, last + 1, after, f"{verb} {why}")
 
 
 def _held(groups: Sequence[Sequence[Body]], number: RecordNumber) -> Iterator[Record]:

@@ -55,7 +55,9 @@ class Gathered:
     troubles: list[Trouble] = field(default_factory=list)
 
     def trouble(self, code: TroubleCode, subject: str, text: str) -> None:
-        self.troubles.append(Trouble(code, subject, text))
+        """Without what a terminal would obey: names and answers are others'."""
+        shown = "".join(c if c.isprintable() else "?" for c in text)
+        self.troubles.append(Trouble(code, subject, shown))
 
 
 class Workshop:

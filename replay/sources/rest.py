@@ -147,7 +147,12 @@ def fetch(
         ThreadPoolExecutor(AT_ONCE, "fetch-journal") as pool,
     ):
         fetching = _Fetching(pools, question, shop, gathered)
-        list(pool.map(fetching.fetch, [t for t in targets if t.answers]))
+        try:
+            list(pool.map(fetching.fetch, [t for t in targets if t.answers]))
+        except BaseException:  # a person who does not want to wait for the rest
+            fetching.is_over.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _parted(place: str) -> tuple[str | None, BasicCredentials | None]:
@@ -219,6 +224,9 @@ class _Fetching:
         shop: Workshop,
         gathered: Gathered,
     ) -> None:
+        self.is_over = threading.Event()
+        """Nobody waits for what still comes."""
+
         self._pools = pools
         self._query = urlencode(
             {
@@ -265,7 +273,7 @@ class _Fetching:
                 directory = self._shop.new()
             name = f"the journal of {target.subject}"
             return unpack_stream(
-                name, _Body(response), directory, self._arrived.of_one()
+                name, _Body(response, self.is_over), directory, self._arrived.of_one()
             )
         finally:
             response.close()
@@ -302,13 +310,16 @@ def _refusal(target: Target, response: BaseHTTPResponse) -> _Refusal:
 class _Body:
     """The body of an answer, as long as it does not take too long or get too large."""
 
-    def __init__(self, response: BaseHTTPResponse) -> None:
+    def __init__(self, response: BaseHTTPResponse, is_over: threading.Event) -> None:
         self._response = response
+        self._is_over = is_over
         self._until = time.monotonic() + LONGEST_FETCH
         self._left = LARGEST_JOURNAL
 
     def read(self, size: int) -> bytes:
         """Raises OSError."""
+        if self._is_over.is_set():
+            raise OSError("nobody waits for it any more")
         if time.monotonic() > self._until:
             raise OSError(f"it took longer than {LONGEST_FETCH:.0f} s; give --since")
         try:

@@ -170,7 +170,8 @@ def test_what_is_held_shows_that_the_end_of_the_chain_is_gone(tmp_path: Path) ->
     last = records(tmp_path)[-1].n
     items = list(scan(tmp_path, with_held=True))
     (damage,) = [item for item in items if isinstance(item, Damage)]
-    assert (damage.what, damage.first, damage.last) == ("missing", last + 1, after)
+    assert (damage.what, damage.first, damage.last) == ("unfinished", last + 1, after)
+    assert "the end is cut off" in str(damage)
     assert [i.n for i in items if isinstance(i, Record) and i.is_held] == [
         record.n for record in held
     ]

@@ -17,7 +17,13 @@ from regnal.journal.verification import verify
 from regnal.replay.case import damaged, opened
 from regnal.replay.troubles import TROUBLES
 from tests.journal.builders import damages, records
-from tests.journal.damaging import MUSEUM, contents_of, several, write
+from tests.journal.damaging import (
+    MUSEUM,
+    contents_of,
+    forgeries,
+    several,
+    write,
+)
 from tests.replay.sources.cases import (
     MEMBERS,
     bundle_of,
@@ -339,7 +345,7 @@ def test_nothing_that_befalls_the_journals_of_a_cluster_makes_a_case_fail(
     with tempfile.TemporaryDirectory() as name:
         places = []
         for member, contents in SHORT.items():
-            harm = data.draw(several(contents), label=member)
+            harm = data.draw(several(contents) | forgeries(contents), label=member)
             places.append(str(write(harm.contents, Path(name) / member)))
         if data.draw(st.booleans(), label="bundled"):
             bundle = bundle_of(Path(name) / "bundle", *map(Path, places))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from regnal.bridges.http.options import BasicCredentials, ServerCertificate
+from regnal.journal.bundle_archive import header
 from regnal.journal.bundles import Bundle, Content
 from regnal.journal.places import segments
 from regnal.journal.reader import Window
@@ -279,6 +280,40 @@ def test_a_member_that_says_nothing_is_given_up(
             assert said(case, ["does not answer", "timed out"])
         with opened_members([("pg1", url)]) as case:
             assert codes(case) == ["member_unreachable"]
+
+
+def test_who_gives_up_does_not_wait_for_what_still_comes() -> None:
+    """Ctrl-C, while two members send without end."""
+    sending = threading.Barrier(2)
+    raised = threading.Event()
+
+    def endless() -> Iterator[bytes]:
+        yield header("0001/quiet.jsonl", 2**40)
+        sending.wait(10)
+        while True:
+            yield bytes(1000)
+
+    def interrupted(what: str, done: int, total: int | None) -> None:
+        if done > 10_000 and not raised.is_set():
+            raised.set()
+            raise KeyboardInterrupt
+
+    both = {name: FixedJournal(endless) for name in ("pg1", "pg2")}
+    with (
+        cluster(both) as running,
+        pytest.raises(KeyboardInterrupt),
+        opened([url_of(running["pg1"])], progress=interrupted),
+    ):
+        pass
+
+
+def test_names_do_not_command_the_terminal() -> None:
+    nowhere = {"pg\x1b[2J": f"http://127.0.0.1:{free_port()}"}
+    with (
+        cluster({"pg1": ALL["pg1"]}, elsewhere=nowhere) as running,
+        opened([url_of(running["pg1"])]) as case,
+    ):
+        assert said(case, ["pg?[2J does not answer"])
 
 
 def test_what_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
