@@ -37,7 +37,7 @@ def fields_of(line: bytes, number: RecordNumber, kind: str) -> dict[str, Any]:
     reads a journal has to expect the worst of every field.
     """
     try:
-        parsed = from_json(line)
+        parsed = from_json(line, cache_strings="keys")  # values hardly ever repeat
     except ValueError:
         parsed = None
     fields: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
