@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -147,8 +147,10 @@ def fetch(
         ThreadPoolExecutor(AT_ONCE, "fetch-journal") as pool,
     ):
         fetching = _Fetching(pools, question, shop, gathered)
+        asked = [pool.submit(fetching.fetch, t) for t in targets if t.answers]
         try:
-            list(pool.map(fetching.fetch, [t for t in targets if t.answers]))
+            for future in as_completed(asked):
+                future.result()
         except BaseException:  # a person who does not want to wait for the rest
             fetching.is_over.set()
             pool.shutdown(wait=False, cancel_futures=True)

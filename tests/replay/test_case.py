@@ -337,7 +337,7 @@ SHORT = {name: contents_of(MUSEUM / name) for name in MEMBERS}
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_nothing_that_befalls_the_journals_of_a_cluster_makes_a_case_fail(
     data: st.DataObject,
 ) -> None:
