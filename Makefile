@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults coverage servers demo bench clean
+.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults coverage servers lists demo bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
@@ -69,6 +69,9 @@ test-faults: servers  ## real faults on hosts of their own (as root; a quarter o
 coverage: servers  ## all tests but the slow ones, measured
 	$(BIN)/coverage run -m pytest -m "not slow and not faults" $(ARGS)
 	$(BIN)/coverage report
+
+lists: venv  ## write the lists that docs/ has of the program anew
+	$(BIN)/python tools/write-lists
 
 demo: $(VENV)/.stamp-demo  ## three members, a failover under load, and its story
 	$(BIN)/regnal demo $(ARGS)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from regnal.journal.places import segments
+from regnal.journal.progress import Progress, unheard
 from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.evidence import Evidence, Moment, evidence_of
 from regnal.replay.evidence.incidents import Incident, incidents
@@ -29,9 +31,6 @@ AFTER: Seconds = 3.0
 
 LATEST = "latest"
 
-Progress = Callable[[int], None]
-"""Told of bytes that were read."""
-
 
 class NoSuchIncident(Exception):
     """The text says which there are."""
@@ -46,7 +45,7 @@ class Investigation:
         *,
         expected: Iterable[MemberName] = (),
         troubles: Sequence[Trouble] = (),
-        progress: Progress = lambda size: None,
+        progress: Progress = unheard,
     ) -> None:
         """Reads all of them.  Raises OSError.
 
@@ -54,7 +53,7 @@ class Investigation:
         journals are here.
         """
         tracks = {
-            member: track_of(directory, progress=progress)
+            member: track_of(directory, progress=_counting(progress, member, directory))
             for member, directory in directories.items()
         }
         self._directories = dict(directories)
@@ -226,6 +225,23 @@ class Investigation:
             )
         ]
         return (*self.troubles, *missing, *(cut if is_cut else ()))
+
+
+def _counting(
+    progress: Progress, member: MemberName, directory: Path
+) -> Callable[[int], None]:
+    """Tells how much of the member's journal is read; compressed segments are larger
+    when they are read, so that the total is not known."""
+    done = 0
+    plain = all(not one.is_compressed for one in segments(directory))
+    total = sum(one.path.stat().st_size for one in segments(directory))
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(f"reading {member}", done, total if plain else None)
+
+    return count
 
 
 def _spoken_of(tracks: Iterable[Track]) -> set[MemberName]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from regnal.replay.explaining.causes import CAUSES
 from regnal.replay.explaining.story import Story
 from regnal.replay.telling.outline import Section, Table, outline
 
@@ -25,6 +26,20 @@ def story_markdown(story: Story, *, is_full: bool = False) -> str:
         lines += ["", f"## {_safe(section.title)}", "", *_section(section)]
     for title, text in PLACEHOLDERS:
         lines += ["", f"## {title}", "", text]
+    return "\n".join(lines) + "\n"
+
+
+def causes_markdown() -> str:
+    """The published list of causes, as docs/causes.md has it."""
+    lines = [
+        "| code | what happened | shown by | remedy |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{code}` | {cause.sentence.format(member='_member_')} | {cause.proof} | "
+        f"{cause.remedy.format(member='_member_')} |"
+        for code, cause in CAUSES.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
