@@ -84,7 +84,7 @@ def learn(watcher: DcsWatcher, envelope: Envelope[Message]) -> DcsWatcher:
                 watcher.history,
                 timeline=timeline,
                 leader=watcher.own.member,
-                at=iso_text(envelope.hlc.wall_us),
+                at=iso_text(envelope.wall_us),
             )
             return replace(heard, history=merged, history_due=True)
         case KeyWritten(key=key):

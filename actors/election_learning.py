@@ -171,7 +171,7 @@ def _schedule(
     if due.tzinfo is None:
         # What is written without a zone means another moment to everybody.
         return unknown
-    wait = due.timestamp() - envelope.hlc.wall_us / 1e6
+    wait = due.timestamp() - envelope.wall_us / 1e6
     return {"schedule_at": envelope.at + wait, "schedule_is_due": wait <= 0}
 
 

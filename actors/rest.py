@@ -115,7 +115,7 @@ def _is_beat(rest: Rest, envelope: Envelope[Message]) -> bool:
 
 def decide(rest: Rest, envelope: Envelope[Message]) -> Decided:
     """The rule for this message, if there is one."""
-    message, moment = envelope.message, Moment(envelope.at, envelope.hlc.wall_us)
+    message, moment = envelope.message, Moment(envelope.at, envelope.wall_us)
     match message:
         case SwitchoverRequested():
             return _ask(change_the_leader, rest, message, moment)

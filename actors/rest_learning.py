@@ -50,7 +50,7 @@ def learn(rest: Rest, envelope: Envelope[Message]) -> Rest:
     if own is not rest.own:
         rest = replace(rest, own=own)
     if isinstance(message, STORE_SAID):
-        rest = replace(rest, dcs_last_seen=envelope.hlc.wall_us // 1_000_000)
+        rest = replace(rest, dcs_last_seen=envelope.wall_us // 1_000_000)
     rest = _learn_of_lease(rest, message, envelope.at)
     match message:
         case ClusterObserved(view=view):

@@ -24,9 +24,11 @@ from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.http.loops import new_event_loop
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.reads import nothing_known
+from regnal.journal.stamps import Clocks, Stamper
 from regnal.messages.base import Instant, Message
 from regnal.messages.envelope import Envelope, HybridTime
 from regnal.messages.status import PublishStatus
+from regnal.runtime.other_clocks import OtherClocks
 
 OPTIONS = RestOptions(
     listen_host="127.0.0.1",
@@ -252,6 +254,7 @@ def serve(pipe: Connection, core: int | None) -> None:
         client=CLIENT,
         voice=Silence(),
         clock=boot_clock,
+        hybrid_clock=OtherClocks(Stamper("n1", 1, Clocks())),
         journal=None,
     )
     snapshot = nothing_known("n1", "demo", "4.1.5", boot_clock()).model_copy(

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from regnal.messages.base import Command, Instant, Message
+from regnal.messages.base import Command, Instant, MemberName, Message, Seconds
 from regnal.messages.envelope import Envelope, PartName
 
 
@@ -22,6 +22,28 @@ class Clock(Protocol):
     """The clock of `Instant`: monotonic, goes on during suspend."""
 
     def __call__(self) -> Instant: ...
+
+
+class HybridClock(Protocol):
+    """The stamps that members show each other; safe from any thread.
+
+    What is said after a stamp was heard is stamped later.  A stamp that cannot be
+    read changes nothing.  The answer is what its hearer says, if anything.
+    """
+
+    def shown(self) -> str:
+        """A stamp of ours, for another member."""
+        ...
+
+    def heard_in_answer(
+        self, member: MemberName, text: str, elapsed: Seconds
+    ) -> Message | None:
+        """`elapsed`: since we asked."""
+        ...
+
+    def heard_in_request(self, text: str) -> Message | None:
+        """From somebody who says to be a member."""
+        ...
 
 
 class Bridge(Protocol):

@@ -74,6 +74,7 @@ def envelope_of(
             cause=found.get("cause"),
             trace=found.get("trace"),
             message=_message(found["type"], found["v"], found["data"], upcasters),
+            ahead_us=int(found.get("ahead", 0)),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error

@@ -62,6 +62,8 @@ def message_body(envelope: Envelope[Message]) -> Body:
         "kind": "message",
         "id": envelope.id,
     }
+    if envelope.ahead_us:
+        head["ahead"] = envelope.ahead_us
     if envelope.cause is not None:
         head["cause"] = envelope.cause
     if envelope.trace is not None:

@@ -27,6 +27,10 @@ MAXIMUM_DRIFT: Seconds = 86400.0
 """A stamp further ahead of our wall clock is not followed: one host with a broken
 clock must not drag the clocks of all the others into another year."""
 
+MAXIMUM_COUNT = 10**12
+"""Stamps that share a wall time: a day of ten million a second.  What is beyond is
+no stamp, but would make all of ours as long."""
+
 _MICRO = 1_000_000
 
 
@@ -65,17 +69,17 @@ class Stamper:
     def stamp(self) -> HybridTime:
         """A stamp later than every one given or observed before."""
         with self._lock:
-            return self._stamp()
+            return self._stamp(self.clocks.wall())
 
-    def observe(self, remote: HybridTime) -> Seconds:
+    def observe(self, remote: HybridTime, trust: Seconds = MAXIMUM_DRIFT) -> Seconds:
         """Be later than `remote` from now on.
 
-        Returns how far the remote wall clock is ahead of ours (negative:
-        behind); beyond MAXIMUM_DRIFT it is not followed.
+        Returns how far it is ahead of our wall clock (negative: behind); beyond
+        `trust` it is not followed, nor with a count that nobody reaches.
         """
         with self._lock:
             ahead = (remote.wall_us - self.clocks.wall()) / _MICRO
-            if ahead <= MAXIMUM_DRIFT:
+            if ahead <= trust and 0 <= remote.logical <= MAXIMUM_COUNT:
                 seen = (remote.wall_us, remote.logical)
                 if seen > (self._wall_us, self._logical):
                     self._wall_us, self._logical = seen
@@ -92,9 +96,12 @@ class Stamper:
         """Put the message into an envelope with the next id and stamp."""
         with self._lock:
             self._number += 1
+            wall_us = self.clocks.wall()
+            hlc = self._stamp(wall_us)
             return Envelope(
                 id=f"{self.member}/{self.incarnation}/{self._number}",
-                hlc=self._stamp(),
+                hlc=hlc,
+                ahead_us=hlc.wall_us - wall_us,
                 at=self.clocks.boot(),
                 said_by=said_by,
                 cause=cause.id if cause is not None else None,
@@ -102,8 +109,7 @@ class Stamper:
                 message=message,
             )
 
-    def _stamp(self) -> HybridTime:
-        wall_us = self.clocks.wall()
+    def _stamp(self, wall_us: Microseconds) -> HybridTime:
         if wall_us > self._wall_us:
             self._wall_us, self._logical = wall_us, 0
         else:

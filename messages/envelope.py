@@ -51,3 +51,12 @@ class Envelope(Generic[M]):
     """None while nothing is going on."""
 
     message: M
+    ahead_us: int = 0
+    """How far `hlc` is ahead of our own wall clock: another member's clock is, or
+    ours was set back."""
+
+    @property
+    def wall_us(self) -> int:
+        """Microseconds since 1970 by our own wall clock; a schedule is compared with
+        it and not with `hlc`, which follows the fastest clock of the cluster."""
+        return self.hlc.wall_us - self.ahead_us

@@ -75,12 +75,14 @@ class ClockStepped(Observation):
 
 
 class ClockSkewSeen(Observation):
-    """Another member's wall clock differs from ours, as its stamps show."""
+    """Another member's wall clock differs from ours, as its stamps show; told when it
+    first does by more than a second, and when that changes by more than one."""
 
     kind: Literal["clock_skew_seen"] = "clock_skew_seen"
     member: MemberName
     ahead: Seconds
-    """Negative: behind.  Includes how old its stamp was, so at most that much less."""
+    """At least so much, since a stamp is older than the moment it is seen; negative:
+    behind.  Who cannot know how old a stamp is never says behind."""
 
 
 class ActorsLate(Observation):

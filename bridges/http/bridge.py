@@ -4,7 +4,7 @@ import importlib.metadata
 import logging
 import platform
 
-from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.contract import Clock, HybridClock, Voice
 from regnal.bridges.http.errors import UnusableOptions
 from regnal.bridges.http.journal_stream import JournalReader, JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
@@ -34,6 +34,7 @@ class HttpBridge:
         client: ClientOptions,
         voice: Voice,
         clock: Clock,
+        hybrid_clock: HybridClock,
         journal: JournalSource | None,
     ) -> None:
         """`peer_version` is what we tell members of the peer product to be.
@@ -49,11 +50,12 @@ class HttpBridge:
             peer_version=peer_version,
             options=options,
             clock=clock,
+            hybrid_clock=hybrid_clock,
             say=self._mouth.say,
             reader=self._reader,
         )
         self._server = Server(self._service, options)
-        self._prober = Prober(client, voice, clock)
+        self._prober = Prober(client, voice, clock, hybrid_clock)
 
     @property
     def name(self) -> PartName:

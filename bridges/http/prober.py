@@ -11,14 +11,15 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
-from regnal.bridges.contract import Clock, Voice
+from regnal.bridges.contract import Clock, HybridClock, Voice
 from regnal.bridges.http.errors import UnusableOptions
 from regnal.bridges.http.loops import LoopThread
 from regnal.bridges.http.options import ClientOptions
+from regnal.bridges.http.stamp_header import STAMP_HEADER
 from regnal.messages.base import Command, MemberName, Message, Seconds
 from regnal.messages.envelope import Envelope
 from regnal.messages.probes import (
@@ -36,6 +37,9 @@ MAXIMUM_ANSWER = 1 << 20
 
 ALIVE_WITHIN: Seconds = 3
 
+LONGEST_STAMP = 200
+"""Characters of a hybrid time that are worth keeping; it has a third of them."""
+
 
 class NoAnswer(Exception):
     """Refused, timed out, or not HTTP; the text says which."""
@@ -49,12 +53,25 @@ class Answer:
 
     body: bytes = b""
 
+    @property
+    def stamp(self) -> str | None:
+        """Of the member's hybrid clock; None: it shows none."""
+        stamp = self.headers.get(STAMP_HEADER.lower())
+        return stamp[:LONGEST_STAMP] if stamp else None
+
 
 class Prober:
     """Performs `ProbePeers` and `AskFailsafe`."""
 
-    def __init__(self, options: ClientOptions, voice: Voice, clock: Clock) -> None:
+    def __init__(
+        self,
+        options: ClientOptions,
+        voice: Voice,
+        clock: Clock,
+        hybrid_clock: HybridClock,
+    ) -> None:
         self._caller = Caller(options)
+        self._hybrid_clock = hybrid_clock
         self._voice = voice
         self._clock = clock
         self._thread = LoopThread("http-prober")
@@ -78,9 +95,8 @@ class Prober:
 
     async def _probe(self, envelope: Envelope[Command], command: ProbePeers) -> None:
         asked_at = self._clock()
-        caller = self._caller
         peers = await asyncio.gather(
-            *(_status_of(caller, target, command.timeout) for target in command.targets)
+            *(self._status_of(target, command.timeout) for target in command.targets)
         )
         probed = PeersProbed(
             peers=tuple(peers), asked_at=asked_at, request=command.request
@@ -90,13 +106,68 @@ class Prober:
     async def _ask(self, envelope: Envelope[Command], command: AskFailsafe) -> None:
         # What the others promise counts from before they were asked.
         asked_at = self._clock()
-        caller = self._caller
         votes = await asyncio.gather(
-            *(_vote_of(caller, target, command) for target in command.targets)
+            *(self._vote_of(target, command) for target in command.targets)
         )
         self._voice.say(
             FailsafeAnswered(votes=tuple(votes), asked_at=asked_at), envelope
         )
+
+    async def _status_of(self, target: ProbeTarget, timeout: Seconds) -> PeerStatus:
+        try:
+            answer = await self._call(target, "GET", target.api_url, timeout)
+            status = parse_status(target.name, answer.body)
+        except (NoAnswer, ValueError) as error:
+            return PeerStatus(name=target.name, answered=False, error=str(error))
+        return status.model_copy(update={"hlc": answer.stamp})
+
+    async def _vote_of(self, target: ProbeTarget, command: AskFailsafe) -> FailsafeVote:
+        """One retry, within the same time, where the connection failed."""
+        body = command.document.encode()
+        deadline = asyncio.get_running_loop().time() + command.timeout
+        error = ""
+        for _ in range(2):
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            try:
+                url = _beside(target.api_url, "failsafe")
+                answer = await self._call(target, "POST", url, left, body)
+            except NoAnswer as trouble:
+                error = str(trouble)
+                continue
+            text = answer.body.decode("utf-8", "replace")
+            if answer.status == 200 and text == "Accepted":
+                lsn = answer.headers.get("lsn", "")
+                return FailsafeVote(
+                    name=target.name,
+                    accepted=True,
+                    lsn=int(lsn) if lsn.isdecimal() and len(lsn) < 20 else None,
+                )
+            error = f"{answer.status} {text[:200]}"
+            break
+        return FailsafeVote(name=target.name, accepted=False, error=error)
+
+    async def _call(
+        self,
+        target: ProbeTarget,
+        method: str,
+        url: str,
+        timeout: Seconds,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Ask a member; both are shown the other's hybrid clock.  Raises NoAnswer."""
+        began = self._clock()
+        stamp = self._hybrid_clock.shown()
+        answer = await self._caller.call(method, url, timeout, body, stamp)
+        if answer.stamp is not None:
+            # Now: the answers of others may take longer.
+            skew = self._hybrid_clock.heard_in_answer(
+                target.name, answer.stamp, self._clock() - began
+            )
+            if skew is not None:
+                self._voice.say(skew)
+        return answer
 
 
 def is_alive(api_url: str, options: ClientOptions) -> bool:
@@ -113,47 +184,6 @@ async def _is_alive(api_url: str, options: ClientOptions) -> bool:
     except NoAnswer:
         return False
     return True
-
-
-async def _status_of(
-    caller: "Caller", target: ProbeTarget, timeout: Seconds
-) -> PeerStatus:
-    try:
-        answer = await caller.call("GET", target.api_url, timeout)
-        return parse_status(target.name, answer.body)
-    except (NoAnswer, ValueError) as error:
-        return PeerStatus(name=target.name, answered=False, error=str(error))
-
-
-async def _vote_of(
-    caller: "Caller", target: ProbeTarget, command: AskFailsafe
-) -> FailsafeVote:
-    """One retry, within the same time, where the connection failed."""
-    body = command.document.encode()
-    deadline = asyncio.get_running_loop().time() + command.timeout
-    error = ""
-    for _ in range(2):
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0:
-            break
-        try:
-            answer = await caller.call(
-                "POST", _beside(target.api_url, "failsafe"), left, body
-            )
-        except NoAnswer as trouble:
-            error = str(trouble)
-            continue
-        text = answer.body.decode("utf-8", "replace")
-        if answer.status == 200 and text == "Accepted":
-            lsn = answer.headers.get("lsn", "")
-            return FailsafeVote(
-                name=target.name,
-                accepted=True,
-                lsn=int(lsn) if lsn.isdecimal() and len(lsn) < 20 else None,
-            )
-        error = f"{answer.status} {text[:200]}"
-        break
-    return FailsafeVote(name=target.name, accepted=False, error=error)
 
 
 def parse_status(name: MemberName, body: bytes) -> PeerStatus:
@@ -241,12 +271,17 @@ class Caller:
             self._authorization = f"Authorization: Basic {token}\r\n"
 
     async def call(
-        self, method: str, url: str, timeout: Seconds, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        timeout: Seconds,
+        body: bytes | None = None,
+        stamp: str | None = None,
     ) -> Answer:
-        """Raises NoAnswer."""
+        """`stamp`: of our hybrid clock, for a member.  Raises NoAnswer."""
         try:
             async with asyncio.timeout(timeout):
-                return await self._call(method, url, body)
+                return await self._call(method, url, body, stamp)
         except TimeoutError as error:
             raise NoAnswer(f"no answer within {timeout:.1f} s") from error
         except (OSError, ssl.SSLError, ValueError, EOFError) as error:
@@ -254,7 +289,9 @@ class Caller:
         except httptools.HttpParserError as error:
             raise NoAnswer(f"not HTTP: {error}") from error
 
-    async def _call(self, method: str, url: str, body: bytes | None) -> Answer:
+    async def _call(
+        self, method: str, url: str, body: bytes | None, stamp: str | None
+    ) -> Answer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not the URL of a REST API: {url[:200]!r}")
@@ -265,25 +302,30 @@ class Caller:
             ssl=self._context if secure else None,
         )
         try:
-            writer.write(self._head(method, parts.path, parts.netloc, body))
+            length = None if body is None else len(body)
+            writer.write(self._head(method, parts, length, stamp) + (body or b""))
             return await _receive(reader)
         finally:
             # Nothing more is expected of the other side, not even a goodbye.
             writer.transport.abort()
 
-    def _head(self, method: str, path: str, netloc: str, body: bytes | None) -> bytes:
-        host = netloc.rpartition("@")[2]
-        head = (
-            f"{method} {path or '/'} HTTP/1.1\r\n"
-            f"Host: {host}\r\nUser-Agent: regnal\r\nConnection: close\r\n"
-        )
-        if body is None:
-            return f"{head}\r\n".encode("latin-1", "replace")
-        head += (
-            f"{self._authorization}Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode("latin-1", "replace") + body
+    def _head(
+        self, method: str, url: SplitResult, length: int | None, stamp: str | None
+    ) -> bytes:
+        """Request line and headers; `length` None: there is no body."""
+        lines = [
+            f"{method} {url.path or '/'} HTTP/1.1\r\n",
+            f"Host: {url.netloc.rpartition('@')[2]}\r\n",
+            "User-Agent: regnal\r\nConnection: close\r\n",
+        ]
+        if stamp is not None:
+            lines.append(f"{STAMP_HEADER}: {stamp}\r\n")
+        if length is not None:
+            lines += [
+                f"{self._authorization}Content-Type: application/json\r\n",
+                f"Content-Length: {length}\r\n",
+            ]
+        return "".join([*lines, "\r\n"]).encode("latin-1", "replace")
 
 
 class _Listener:

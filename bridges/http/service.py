@@ -13,13 +13,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from regnal.bridges.contract import Clock
+from regnal.bridges.contract import Clock, HybridClock
 from regnal.bridges.http import access, writes
-from regnal.bridges.http.http1 import Answer, Request
+from regnal.bridges.http.http1 import Answer, Request, Stream
 from regnal.bridges.http.journal_stream import JournalReader, journal
 from regnal.bridges.http.options import RestOptions
 from regnal.bridges.http.reads import check, nothing_known, read, serve, split
-from regnal.bridges.http.responses import Format, Response, text
+from regnal.bridges.http.responses import Format, Rendered, Response, text
+from regnal.bridges.http.stamp_header import STAMP_HEADER, with_stamp
 from regnal.messages.base import MemberName, Message, RequestId, Seconds
 from regnal.messages.requests import Caller, RequestAnswered, RequestRejected
 from regnal.messages.status import StatusSnapshot
@@ -31,6 +32,7 @@ ANSWER_WITHIN: Seconds = 3600
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 PRIMARY_CHECKS = ("/", "/primary", "/master", "/read-write")
+_STAMP_KEY = STAMP_HEADER.lower()
 
 Say = Callable[[Message], bool]
 """Says a message without waiting; False: too many wait already."""
@@ -50,6 +52,7 @@ class Service:
         peer_version: str,
         options: RestOptions,
         clock: Clock,
+        hybrid_clock: HybridClock,
         say: Say,
         reader: JournalReader | None,
     ) -> None:
@@ -57,6 +60,7 @@ class Service:
         self._incarnation = incarnation
         self._product = product
         self._clock = clock
+        self._hybrid_clock = hybrid_clock
         self._say = say
         self._reader = reader
         self._numbers = itertools.count(1)
@@ -111,6 +115,23 @@ class Service:
         return answer
 
     def _respond(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        theirs = request.headers.get(_STAMP_KEY)
+        if theirs is None:
+            return self._find(request)
+        skew = self._hybrid_clock.heard_in_request(theirs)
+        if skew is not None:
+            self._say(skew)  # where too many wait already it is not worth a place
+        found = self._find(request)
+        if isinstance(found, Rendered | Response | Stream | bytes):
+            return with_stamp(found, self._hybrid_clock.shown())
+        return self._stamped(found)
+
+    async def _stamped(self, found: Coroutine[Any, Any, Answer]) -> Answer:
+        answer = await found
+        # Now, not when it was asked: what led to the answer came before it.
+        return with_stamp(answer, self._hybrid_clock.shown())
+
+    def _find(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
         served = self._served
         if request.method == "GET" and request.target in PRIMARY_CHECKS:
             # The question of every load balancer, several times a second.

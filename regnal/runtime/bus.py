@@ -21,8 +21,10 @@ from regnal.messages.base import Command, Message
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.daemon import ActorFailed, ObservationSuperseded
 from regnal.messages.envelope import Envelope, PartName, TraceId
+from regnal.messages.host import ClockSkewSeen
 from regnal.messages.postgres import PostgresObserved
 from regnal.messages.timers import TimerFired
+from regnal.runtime.other_clocks import OtherClocks
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +45,12 @@ Listener = Callable[[PartName, Envelope[Message], Step[object] | None], None]
 class Bus(Outlet):
     """Delivers by class: whoever hears a message gets it, in order."""
 
-    def __init__(self, journal: JournalWriter, stamper: Stamper) -> None:
+    def __init__(
+        self, journal: JournalWriter, stamper: Stamper, clocks: OtherClocks
+    ) -> None:
         self._journal = journal
         self._stamper = stamper
+        self._clocks = clocks
         self._lock = threading.Lock()
         self._mailboxes: dict[type[Message], tuple[tuple[PartName, Mailbox], ...]] = {}
         self._bridges: dict[type[Command], Bridge] = {}
@@ -78,7 +83,11 @@ class Bus(Outlet):
         self, part: PartName, message: Message, cause: Envelope[Message] | None
     ) -> None:
         """Record and deliver what a bridge says."""
+        skews: tuple[ClockSkewSeen, ...] = ()
         with self._lock:
+            if isinstance(message, ClusterObserved):
+                # What others wrote came before this observation of it.
+                skews = self._clocks.learn(message.view)
             envelope = self._stamper.envelope(
                 message,
                 said_by=part,
@@ -92,6 +101,8 @@ class Bus(Outlet):
             self._deliver(envelope)
         for listener in self._listeners:
             listener(part, envelope, None)
+        for skew in skews:
+            self.say("clocks", skew, envelope)
 
     def stepped(
         self, actor: PartName, heard: Envelope[Message], step: Step[object]

@@ -44,6 +44,7 @@ from regnal.runtime.options import (
     postgres_options,
     rest_options,
 )
+from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.timers import Timers
@@ -86,7 +87,8 @@ class Daemon:
         self._client = ctl_options(effective)
         self._settings = effective.settings
         self._journal = open_journal(effective)
-        self._bus = Bus(self._journal, self._journal.stamper)
+        self._clocks = OtherClocks(self._journal.stamper)
+        self._bus = Bus(self._journal, self._journal.stamper, self._clocks)
         self._process = ProcessBridge(self._bus.voice("process"))
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
@@ -220,6 +222,7 @@ class Daemon:
             client=ctl_options(effective),
             voice=self._bus.voice("http"),
             clock=boot_clock,
+            hybrid_clock=self._clocks,
             journal=ServedJournal(
                 journal_options(effective).directory,
                 self._journal.wait_beyond,

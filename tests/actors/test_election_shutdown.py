@@ -485,3 +485,19 @@ def test_who_could_take_over_is_asked_after_the_request() -> None:
     assert not known.peers_are_fresh(NOW)
     again = learn(fresh, envelope(ClusterObserved(view=WANTED.cluster), NOW))
     assert again.peers_are_fresh(NOW)
+
+
+def test_a_member_whose_clock_is_hours_ahead_does_not_hurry_our_schedule() -> None:
+    """Our stamps follow its clock; our wall clock does not."""
+    due = datetime.fromtimestamp(WALL / 1e6 + NOW + 20, UTC).isoformat()
+    wanted = FailoverRequest(leader="pg1", candidate=None, scheduled_at=due, revision=7)
+    clustered = with_cluster(PROBED, failover=wanted)
+    assert clustered.cluster is not None
+    ordinary = envelope(ClusterObserved(view=clustered.cluster), NOW)
+    hours_us = 5 * 3_600_000_000
+    follows = replace(
+        ordinary,
+        hlc=replace(ordinary.hlc, wall_us=ordinary.hlc.wall_us + hours_us),
+        ahead_us=hours_us,
+    )
+    assert learn(PROBED, follows).schedule_at == pytest.approx(NOW + 20)

@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regnal.journal.decoding import envelope_of
+from regnal.journal.encoding import NO_HASH, line, message_body
+from regnal.journal.reader import Record
 from regnal.journal.stamps import (
     MAXIMUM_DRIFT,
     Clocks,
@@ -13,8 +16,9 @@ from regnal.journal.stamps import (
     hlc_text,
     parse_hlc,
 )
+from regnal.messages.base import Message
 from regnal.messages.cluster import StoreAnswered
-from regnal.messages.envelope import HybridTime
+from regnal.messages.envelope import Envelope, HybridTime
 
 LATEST_US = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
@@ -30,6 +34,10 @@ def stamper(*wall: int, member: str = "pg1") -> Stamper:
             boot=lambda: 0.0,
         ),
     )
+
+
+def record_of(envelope: Envelope[Message]) -> Record:
+    return Record(1, "message", line(1, message_body(envelope), NO_HASH)[0])
 
 
 @given(st.lists(st.integers(0, LATEST_US), min_size=2, max_size=30))
@@ -52,6 +60,22 @@ def test_a_clock_that_is_years_ahead_is_reported_but_not_followed() -> None:
     ahead = ours.observe(HybridTime(2_000_000_000_000_000, 0, "pg2"))
     assert ahead > MAXIMUM_DRIFT
     assert ours.stamp() == HybridTime(1_000, 0, "pg1")
+
+
+@pytest.mark.parametrize("logical", [-1, 10**13, 10**400])
+def test_a_count_that_nobody_reaches_is_not_followed(logical: int) -> None:
+    ours = stamper(1_000)
+    ours.observe(HybridTime(9_000, logical, "pg2"))
+    assert ours.stamp() == HybridTime(1_000, 0, "pg1")
+
+
+def test_a_message_knows_our_own_wall_clock_beside_the_fastest_of_the_cluster() -> None:
+    ours = stamper(1_000)
+    ours.observe(HybridTime(9_000, 0, "pg2"))
+    said = ours.envelope(StoreAnswered(), said_by="dcs", cause=None, trace=None)
+    assert said.hlc == HybridTime(9_000, 1, "pg1")
+    assert said.wall_us == 1_000
+    assert envelope_of(record_of(said)) == said, "also when it is read back"
 
 
 @given(

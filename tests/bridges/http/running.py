@@ -15,10 +15,12 @@ from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.http.journal_stream import JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.reads import nothing_known
+from regnal.journal.stamps import Clocks, Stamper
 from regnal.messages.base import Command, Instant, Message
 from regnal.messages.envelope import Envelope, HybridTime
 from regnal.messages.requests import RequestAnswered
 from regnal.messages.status import PublishStatus, StatusSnapshot, WithdrawPrimary
+from regnal.runtime.other_clocks import OtherClocks
 
 DEADLINE = 10.0
 """Seconds that anything may take in a test."""
@@ -228,8 +230,10 @@ def serving(
     *,
     client: ClientOptions = CLIENT,
     answering: Answering = lambda message: None,
+    clocks: OtherClocks | None = None,
     journal: JournalSource | None = None,
 ) -> Iterator[Api]:
+    """`clocks`: None: of a member that is alone."""
     daemon = Daemon(answering)
     bridge = HttpBridge(
         member="pg1",
@@ -240,6 +244,7 @@ def serving(
         client=client,
         voice=daemon,
         clock=boot_clock,
+        hybrid_clock=clocks or OtherClocks(Stamper("pg1", 3, Clocks())),
         journal=journal,
     )
     daemon.bridge = bridge
