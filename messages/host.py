@@ -11,14 +11,25 @@ from regnal.messages.base import Bytes, MemberName, Observation, Seconds, Value
 class KernelAccount(Value):
     """What the kernel counted between two moments; None: it does not tell here."""
 
-    ran: Seconds | None = None
-    """CPU time that all threads of the daemon used."""
+    ran: Seconds
+    """CPU time that all threads of the daemon used since it was last seen to run."""
+
+    over: Seconds
+    """What follows is read every few seconds: it was counted from that long ago, time
+    of suspend not counted."""
+
+    cpus: int
+    """Of the host."""
 
     waited: Seconds | None = None
-    """How long our thread was ready and had no CPU (/proc/…/schedstat)."""
+    """How long the thread that watches was ready and had no CPU."""
+
+    another_waited: Seconds | None = None
+    """The longest that any other of its threads did: perhaps the one that had the
+    interpreter, for which all the others wait."""
 
     blocked_on_io: Seconds | None = None
-    """Of our thread, where the kernel keeps delay accounts."""
+    """How long it waited for disks, where the kernel keeps delay accounts."""
 
     major_faults: int | None = None
     """Pages of the daemon that had to be read from disk."""
@@ -27,7 +38,10 @@ class KernelAccount(Value):
     """CPU time that the hypervisor gave to others, over all CPUs."""
 
     throttled: Seconds | None = None
-    """For which the cgroup was held back by its CPU quota."""
+    """For which the cgroup was held back by its CPU quota, over all CPUs."""
+
+    frozen: Seconds | None = None
+    """For which the cgroup was frozen, as that of a paused container is."""
 
     cpu_pressure: Seconds | None = None
     """For which some task of the host waited for a CPU (PSI, `some`)."""
@@ -62,12 +76,17 @@ class StallNoticed(Observation):
     wall_step: Seconds
     """By how much the wall clock moved against the others; negative: back."""
 
+    continued: bool
+    """Whether SIGCONT came meanwhile: a signal had stopped the daemon."""
+
     account: KernelAccount
     mailboxes: tuple[MailboxAge, ...]
+    """Of the actors that have something to hear."""
 
 
 class ClockStepped(Observation):
-    """The wall clock was set, while the daemon ran."""
+    """The wall clock was set while the daemon ran; that NTP lets it run a little
+    faster or slower is no step.  (For one during a stall see `StallNoticed`.)"""
 
     kind: Literal["clock_stepped"] = "clock_stepped"
     step: Seconds
@@ -86,7 +105,8 @@ class ClockSkewSeen(Observation):
 
 
 class ActorsLate(Observation):
-    """The daemon runs, but an actor does not get through its mailbox."""
+    """The daemon runs, but an actor does not get through its mailbox.  Told once, and
+    again when it is twice as late."""
 
     kind: Literal["actors_late"] = "actors_late"
     mailboxes: tuple[MailboxAge, ...]

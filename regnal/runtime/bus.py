@@ -6,9 +6,11 @@ Orders to bridges leave after the lock, and where they decide who writes, after
 the disk has them.
 """
 
+import contextlib
 import logging
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,11 +19,11 @@ from regnal.actors.step import Step
 from regnal.bridges.contract import Bridge
 from regnal.journal.stamps import Stamper
 from regnal.journal.writer import JournalWriter
-from regnal.messages.base import Command, Message
+from regnal.messages.base import Command, Instant, Message
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.daemon import ActorFailed, ObservationSuperseded
 from regnal.messages.envelope import Envelope, PartName, TraceId
-from regnal.messages.host import ClockSkewSeen
+from regnal.messages.host import ClockSkewSeen, MailboxAge
 from regnal.messages.postgres import PostgresObserved
 from regnal.messages.timers import TimerFired
 from regnal.runtime.other_clocks import OtherClocks
@@ -55,13 +57,27 @@ class Bus(Outlet):
         self._mailboxes: dict[type[Message], tuple[tuple[PartName, Mailbox], ...]] = {}
         self._bridges: dict[type[Command], Bridge] = {}
         self._latest: dict[tuple[PartName, type[Message], PartName], str] = {}
+        self._waiting: dict[PartName, deque[Instant]] = {}
+        """When what each actor has yet to hear, or is hearing, was said; one thread
+        adds, one removes, and whoever looks takes no lock."""
+
         self._listeners: list[Listener] = []
         self.escalate: Callable[[PartName], None] = lambda actor: None
 
     def connect(
-        self, actor: PartName, hears: Sequence[type[Message]], mailbox: Mailbox
+        self,
+        actor: PartName,
+        hears: Sequence[type[Message]],
+        mailbox: Mailbox,
+        *,
+        takes_steps: bool = True,
     ) -> None:
-        """Deliver these classes to the mailbox; before the first message only."""
+        """Deliver these classes to the mailbox; before the first message only.
+
+        `takes_steps`: every message ends in a call of this outlet, as a shell does it.
+        """
+        if takes_steps:
+            self._waiting[actor] = deque()
         for word in hears:
             present = self._mailboxes.get(word, ())
             self._mailboxes[word] = (*present, (actor, mailbox))
@@ -104,7 +120,27 @@ class Bus(Outlet):
         for skew in skews:
             self.say("clocks", skew, envelope)
 
+    def mailboxes(self) -> tuple[MailboxAge, ...]:
+        """What waits, of each actor that has not heard everything."""
+        now = self._stamper.clocks.boot()
+        ages = []
+        for actor, waiting in self._waiting.items():
+            with contextlib.suppress(IndexError):  # it was heard meanwhile
+                oldest = now - waiting[0]
+                ages.append(
+                    MailboxAge(actor=actor, waiting=len(waiting), oldest=oldest)
+                )
+        return tuple(ages)
+
     def stepped(
+        self, actor: PartName, heard: Envelope[Message], step: Step[object]
+    ) -> None:
+        try:
+            self._record_and_send(actor, heard, step)
+        finally:
+            self._is_heard(actor)
+
+    def _record_and_send(
         self, actor: PartName, heard: Envelope[Message], step: Step[object]
     ) -> None:
         if not step.said and not step.facts:
@@ -139,6 +175,7 @@ class Bus(Outlet):
             return False
         skipped = ObservationSuperseded(actor=actor, skipped=heard.id, newer=newer)
         self.say("bus", skipped, heard)
+        self._is_heard(actor)
         return True
 
     def failed(
@@ -163,6 +200,7 @@ class Bus(Outlet):
             failures=failures,
         )
         self.say(actor, trouble, heard)
+        self._is_heard(actor)
         if failures >= FAILURES_BEFORE_DEMOTION:
             self.escalate(actor)
 
@@ -172,7 +210,14 @@ class Bus(Outlet):
         for actor, mailbox in self._mailboxes.get(word, ()):
             if supersedable:
                 self._latest[actor, word, envelope.said_by] = envelope.id
+            if actor in self._waiting:
+                self._waiting[actor].append(envelope.at)
             mailbox.tell(envelope)
+
+    def _is_heard(self, actor: PartName) -> None:
+        waiting = self._waiting.get(actor)
+        if waiting:  # empty: somebody asked the actor past the bus
+            waiting.popleft()
 
     def _order(self, envelope: Envelope[Message]) -> None:
         bridge = self._bridges.get(type(envelope.message))  # type: ignore[arg-type]

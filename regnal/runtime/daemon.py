@@ -47,6 +47,7 @@ from regnal.runtime.options import (
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
 from regnal.runtime.service_manager import ServiceManager
+from regnal.runtime.stalls import StallWatch
 from regnal.runtime.timers import Timers
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class Daemon:
         self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
             Timers(self._bus.voice("timers"), boot_clock),
+            StallWatch(self._bus.voice("host"), self._bus.mailboxes),
             self._process,
             self._http,
             self._postgres,
@@ -135,7 +137,9 @@ class Daemon:
         self._start_actors()
         for bridge in self._bridges:
             self._bus.attach(bridge)
-        self._bus.connect("process", (ShutdownCompleted,), self._process)
+        self._bus.connect(
+            "process", (ShutdownCompleted,), self._process, takes_steps=False
+        )
         self._say_who_we_are()
         for bridge in self._bridges:
             bridge.start()

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 
 from regnal.actors.step import Step
-from regnal.messages.base import Command, Decision, MemberName, Message, Seconds
+from regnal.messages.base import Command, Decision, MemberName, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     StoreAnswered,
@@ -16,12 +16,17 @@ from regnal.messages.cluster import (
 )
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.fencing import GuardFenced
-from regnal.messages.host import ClockSkewSeen
+from regnal.messages.host import (
+    ActorsLate,
+    ClockSkewSeen,
+    ClockStepped,
+    StallNoticed,
+)
 from regnal.messages.operations import IntentFailed, IntentRefused, PhaseChanged
 from regnal.messages.postgres import OperationFailed
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
-from regnal.runtime.other_clocks import SKEW
+from regnal.runtime.host_narrator import tell_of_host
 
 logger = logging.getLogger("regnal")
 
@@ -74,8 +79,8 @@ class Narrator:
                     reason,
                     f"; it said: {output.strip()[-OUTPUT_SHOWN:]}" if output else "",
                 )
-            case ClockSkewSeen(member=member, ahead=ahead):
-                _tell_of_skew(member, ahead)
+            case StallNoticed() | ActorsLate() | ClockStepped() | ClockSkewSeen():
+                tell_of_host(message)
             case ConfigurationApplied(settings=settings):
                 self._paused = settings.paused
                 self._standby_cluster = settings.is_standby_cluster
@@ -113,19 +118,6 @@ class Narrator:
                     logger.info("%s refused: %s", intent.replace("_", " "), reason)
                 case PhaseChanged(phase=phase, previous=previous, state=state):
                     logger.info("PostgreSQL: %s -> %s (%s)", previous, phase, state)
-
-
-def _tell_of_skew(member: MemberName, ahead: Seconds) -> None:
-    if abs(ahead) <= SKEW:
-        logger.info("The wall clock of %s agrees with ours again", member)
-        return
-    logger.warning(
-        "The wall clock of %s is at least %.1f s %s ours; see that NTP runs on both "
-        "hosts",
-        member,
-        abs(ahead),
-        "ahead of" if ahead > 0 else "behind",
-    )
 
 
 OUTPUT_SHOWN = 500

@@ -1,0 +1,1 @@
+"""The host: what its kernel, its cgroups and its disks tell."""
