@@ -21,8 +21,8 @@ class DaemonStarted(Observation):
 
     pid: int
     last_reset: str | None = None
-    """Why the host started the last time, where a watchdog device says that it was
-    its doing; None: not known."""
+    """`watchdog`, where such a device says that the last start of the host was its
+    doing; None: not known."""
 
 
 class ShutdownRequested(Observation):

@@ -122,3 +122,5 @@ class DiskRoom(Value):
     path: str
     free: Bytes
     size: Bytes
+    free_files: int | None
+    """How many files more it can have; None: as many as there is room for."""

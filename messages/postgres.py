@@ -216,10 +216,12 @@ class PostmasterExited(Observation):
 
     control: ControlData | None
     oom_killed: bool | None = None
-    """None: cannot be known."""
+    """Whether the kernel killed it, or a process of it, for want of memory; None:
+    cannot be known."""
 
     disks: tuple[DiskRoom, ...] = ()
-    """Room for the data and for the WAL, just after the end."""
+    """Room for the data, and for the WAL if it has a file system of its own, just
+    after the end; not of tablespaces, which do not end a server."""
 
 
 class ReplicationEnded(Observation):

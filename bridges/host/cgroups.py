@@ -31,6 +31,14 @@ class Mount:
     """Of version 1; empty for version 2."""
 
 
+def mounts_of(proc: Path = PROC) -> tuple[Mount, ...]:
+    """All that we see; they seldom change, and a host of containers has many."""
+    try:
+        return tuple(parse_mounts((proc / "self" / "mountinfo").read_text()))
+    except (OSError, UnicodeDecodeError):
+        return ()
+
+
 def parse_mounts(mountinfo: str) -> Iterator[Mount]:
     """/proc/…/mountinfo."""
     for line in mountinfo.splitlines():
@@ -58,22 +66,24 @@ def parse_membership(cgroup: str) -> dict[str, PurePosixPath]:
 
 
 def cgroup_directories(
-    controller: str, process: str = "self", proc: Path = PROC
+    controller: str,
+    process: str = "self",
+    proc: Path = PROC,
+    mounts: tuple[Mount, ...] | None = None,
 ) -> tuple[Path, ...]:
     """The cgroup of the process and those around it, as far as we can see them.
 
-    Empty: it has none, or has ended.
+    Empty: it has none, or has ended.  `mounts` None: as they are now.
     """
     try:
         membership = parse_membership((proc / process / "cgroup").read_text())
-        mounts = tuple(parse_mounts((proc / "self" / "mountinfo").read_text()))
     except (OSError, UnicodeDecodeError):
         return ()
     hierarchy = controller if controller in membership else VERSION_2
     cgroup = membership.get(hierarchy)
     if cgroup is None or ".." in cgroup.parts:  # outside of our namespace
         return ()
-    for mount in mounts:
+    for mount in mounts_of(proc) if mounts is None else mounts:
         is_right = hierarchy in (mount.controllers or (VERSION_2,))
         if not is_right or not cgroup.is_relative_to(mount.root):
             continue

@@ -3,15 +3,16 @@
 import logging
 import os
 import select
-import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from regnal.bridges.contract import Voice
+from regnal.bridges.host.disks import disk_rooms
+from regnal.bridges.host.oom import OomKills
 from regnal.bridges.postgres.control_data import read_control_data
 from regnal.bridges.postgres.postmaster import Postmaster, end_orphans
 from regnal.bridges.postgres.server import Server
+from regnal.bridges.postgres.wal import wal_directory
 from regnal.messages.postgres import PostmasterExited
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,9 @@ class ExitWatcher:
         self._lock = threading.Lock()
         self._waiting: dict[int, Callable[[], None]] = {}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._oom_kills: int | None = None
+        self.oom_kills: OomKills | None = None
+        """Of the postmaster; None: none was found yet."""
+
         self._stopping = False
         self._thread = threading.Thread(
             target=self._run, name="postgres-exit-watcher", daemon=True
@@ -44,7 +47,11 @@ class ExitWatcher:
         self._thread.join()
 
     def watch_postmaster(self, postmaster: Postmaster) -> None:
-        self._watch(postmaster.descriptor, lambda: self._postmaster_ended(postmaster))
+        kills = OomKills(postmaster.pid)
+        self.oom_kills = kills
+        self._watch(
+            postmaster.descriptor, lambda: self._postmaster_ended(postmaster, kills)
+        )
 
     def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
         """Call `ended` once the process is gone (in our thread; it must not wait)."""
@@ -83,11 +90,15 @@ class ExitWatcher:
                 except Exception:  # the edge of the thread
                     logger.exception("The end of a process was not handled.")
 
-    def _postmaster_ended(self, postmaster: Postmaster) -> None:
+    def _postmaster_ended(self, postmaster: Postmaster, kills: OomKills) -> None:
         status = postmaster.exit_status()
+        oom_killed = kills.killed(status)
+        data_dir = postmaster.data_dir
+        # Before anybody removes a file, or its children have: it may have been full.
+        disks = tuple(disk_rooms((data_dir, wal_directory(data_dir))))
         killed_by = -status if status is not None and status < 0 else None
         # Until they are gone, its children may still write.
-        if not end_orphans(postmaster.data_dir):
+        if not end_orphans(data_dir):
             logger.error(
                 "Children of the dead postmaster do not end; look for processes "
                 "that hang in the kernel (state D).",
@@ -100,27 +111,8 @@ class ExitWatcher:
                 signal=killed_by,
                 expected=postmaster.stop_expected,
                 control=read_control_data(self._server.options),
-                oom_killed=self._oom_killed(status),
+                oom_killed=oom_killed,
+                disks=disks,
             )
         )
         self._on_exit()
-
-    def note_oom_kills(self) -> None:
-        """Remember the count of now; called with each observation."""
-        self._oom_kills = oom_kills()
-
-    def _oom_killed(self, status: int | None) -> bool | None:
-        """None: it cannot be known, or the kernel does not count for us."""
-        if status is None or self._oom_kills is None:
-            return None
-        return status == -signal.SIGKILL and oom_kills() != self._oom_kills
-
-
-def oom_kills() -> int | None:
-    """How many processes the kernel has killed on this host for want of memory."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return None
-    counts = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
-    return int(counts[0]) if counts else None

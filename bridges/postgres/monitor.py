@@ -164,6 +164,8 @@ class Monitor:
 
     def observe(self) -> PostgresStatus:
         """Only for the monitor's own thread."""
+        kills = self._watcher.oom_kills
+        killed = kills.count() if kills is not None else None
         postmaster = self._server.postmaster()
         if postmaster != self._known.postmaster:
             # An old connection could still answer after SIGKILL (PG-20).
@@ -184,7 +186,9 @@ class Monitor:
                 "starting" if starting else "unresponsive", postmaster
             )
         self._watch_processes(answer)
-        self._watcher.note_oom_kills()
+        if kills is not None and killed is not None and postmaster.is_running:
+            # Not only a backend of one that is gone answered: it outlived these.
+            kills.note(killed)
         return self._complete(answer, postmaster)
 
     def _ask(self, postmaster: Postmaster) -> Answer:

@@ -25,6 +25,7 @@ from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.http.prober import is_alive
 from regnal.bridges.postgres.bridge import PostgresBridge
 from regnal.bridges.watchdog.bridge import WatchdogBridge
+from regnal.bridges.watchdog.last_reset import last_reset
 from regnal.configuration.logs import LogSystem, log_options
 from regnal.configuration.source import ConfigurationSource, Effective
 from regnal.journal.ledger import Identity
@@ -184,6 +185,7 @@ class Daemon:
                 versions=versions(),
                 boot_id=boot_id(),
                 pid=os.getpid(),
+                last_reset=last_reset(),
             ),
             None,
         )
