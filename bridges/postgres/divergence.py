@@ -25,6 +25,7 @@ from regnal.bridges.postgres.conninfo import (
 )
 from regnal.bridges.postgres.control_data import read_control_data
 from regnal.bridges.postgres.crash_recovery import is_fresh_backup
+from regnal.bridges.postgres.lost_commits import read_own_wal
 from regnal.bridges.postgres.operation import Operation
 from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.promotion import parse_history
@@ -92,6 +93,8 @@ def check_divergence(
     except UpstreamSilent as error:
         return _answer("unknown", own, None, str(error))
     answer = compare(own, upstream)
+    if answer.verdict == "diverged":
+        answer = _with_what_is_lost(operation, answer, _left(deadline))
     logger.info(
         "Compared histories: %s.",
         answer.explanation,
@@ -216,6 +219,25 @@ def shown_history(
     if end < len(texts):
         shown += ["..."] * (end < len(texts) - 1) + texts[-1:]
     return tuple(shown)
+
+
+def _with_what_is_lost(
+    operation: Operation, answer: DivergenceChecked, timeout: Seconds
+) -> DivergenceChecked:
+    """What our WAL has of its own; it changes nothing about the verdict."""
+    since = answer.switch_lsn
+    if since is None:
+        return answer
+    wal = read_own_wal(operation, answer.local_timeline, since, timeout)
+    if wal is None:
+        return answer
+    explanation = f"{answer.explanation}; {wal.commits} commits after it are ours alone"
+    if wal.end is not None and wal.end > answer.local_lsn:
+        # A crash leaves WAL behind that pg_control does not know of.
+        explanation += f", and our WAL goes on to {format_lsn(wal.end)}"
+    return answer.model_copy(
+        update={"lost_commits": wal.commits, "explanation": explanation}
+    )
 
 
 def _running_end(operation: Operation) -> OwnEnd:
