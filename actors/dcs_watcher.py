@@ -6,7 +6,7 @@ failsafe).  RULES are asked from top to bottom, and all that apply speak.
 
 The member key is written with every heartbeat, when PostgreSQL has answered for it
 (the bridge skips a value that is there already, and refreshes the session), and at
-once when anything but a WAL position changes.
+once when anything but a WAL position changes, or the journal's head is told.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from regnal.actors.history_lines import merged_history
 from regnal.actors.own_member import OWN_MEMBER_HEARS, OwnMember
 from regnal.actors.rule_list import all_that_apply
 from regnal.actors.step import Decider, Step
-from regnal.actors.wall_time import iso_text
+from regnal.actors.wall_time import hlc_text, iso_text
 from regnal.messages.base import Instant, MemberName, Message
 from regnal.messages.cluster import (
     ClusterObserved,
@@ -29,7 +29,7 @@ from regnal.messages.cluster import (
     StoreAnswered,
     StoreUnreachable,
 )
-from regnal.messages.daemon import ShutdownCompleted
+from regnal.messages.daemon import JournalKept, ShutdownCompleted
 from regnal.messages.envelope import Envelope
 from regnal.messages.lease import LeaderAcquired, LeaderRenewed
 from regnal.messages.operations import DemotePostgres
@@ -95,6 +95,10 @@ def learn(watcher: DcsWatcher, envelope: Envelope[Message]) -> DcsWatcher:
             return replace(heard, leads_by_promise=True)
         case LeaderAcquired() | LeaderRenewed():
             return replace(heard, leads_by_promise=False)
+        case JournalKept(head=head):
+            # Now and then: reason enough to write our key also on an idle member.
+            hlc = hlc_text(envelope.hlc)
+            return replace(heard, journal_head=head, hlc=hlc, touch_due=True)
         case ShutdownCompleted():
             return replace(heard, ended=True)
         case _:
@@ -157,6 +161,7 @@ DCS_WATCHER = Decider(
         KeyUnconfirmed,
         TimerFired,
         FailsafeAnswered,
+        JournalKept,
         ShutdownCompleted,
     ),
     state=DcsWatcher,

@@ -249,13 +249,19 @@ def show_our_member(watcher: DcsWatcher, now: Instant) -> Said:
     touch = TouchMember(
         member=own.member,
         ttl=own.settings.ttl,
-        document=compact({**content, "hlc": hlc}),
+        document=compact({**content, "hlc": hlc, **_witnessed(watcher)}),
         deadline=now + own.settings.retry_timeout,
     )
     written = replace(watcher, shown=shown, hlc=hlc, touched_at=now)
     if not changed:
         return Remark(written, said=(touch,))
     return Remark(written, said=(touch, OwnMemberChanged(document=shown)))
+
+
+def _witnessed(watcher: DcsWatcher) -> dict[str, str]:
+    """The head of our journal, once it is known."""
+    head = watcher.journal_head
+    return {} if head is None else {"journal_head": head}
 
 
 TELLING = (

@@ -57,8 +57,11 @@ class DcsWatcher:
     """What others must hear of at once, as last written; None: not written yet."""
 
     hlc: str = ""
-    """Our clock as the key shows it: of when `shown` changed.  By itself it must not
-    make every beat of an idle member a write."""
+    """Our clock as the key shows it: of when `shown` or the head changed.  By itself it
+    must not make every beat of an idle member a write."""
+
+    journal_head: str | None = None
+    """Of our journal, for others to witness; None: not told yet."""
 
     history: tuple[HistoryLine, ...] | None = None
     """As last observed, or as it must be written; None: never seen."""

@@ -6,7 +6,7 @@ turns the old data into the new, one version at a time.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -101,16 +101,22 @@ def step_of(record: Record) -> StepTaken:
 def state_of(record: Record, decider: Decider[S]) -> S:
     """The state in a record of kind `snapshot`.  Raises Undecodable.
 
-    A state has no versions and no upcasters: what has not exactly today's fields
-    is not read, and replay begins at an earlier snapshot instead.
+    A state has no versions and no upcasters.  What an actor remembers since is as
+    before it was told, by its default; where anything else has changed the state is
+    not read, and replay begins at an earlier snapshot instead.
     """
     try:
         found = record.fields["state"]
         assert is_dataclass(decider.state)
-        wanted = {field.name for field in fields(decider.state)}
-        if set(found) != wanted:
-            differing = ", ".join(sorted(set(found) ^ wanted))
-            raise Undecodable(f"record {record.n}: the state differs in {differing}")
+        wanted = {field.name: field for field in fields(decider.state)}
+        differing = {
+            name
+            for name in wanted.keys() ^ set(found)
+            if name in found or not _has_default(wanted[name])
+        }
+        if differing or not found:
+            names = ", ".join(sorted(differing)) or "everything"
+            raise Undecodable(f"record {record.n}: the state differs in {names}")
         return TypeAdapter(decider.state).validate_python(found)
     except (KeyError, TypeError, ValidationError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error
@@ -125,6 +131,10 @@ def _id(value: object) -> MessageId:
     if _ID.fullmatch(text) is None:
         raise ValueError(f"{text[:100]!r} is not the id of a message")
     return text
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def _message(

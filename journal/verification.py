@@ -32,6 +32,9 @@ class Verdict:
     head: Head
     """The last record; number 0: there is none."""
 
+    ends_at: str
+    """Hybrid time of the last record, those held back included; empty: there is none."""
+
     records: int
     segments: int
     lost: int
@@ -44,8 +47,11 @@ class Verdict:
     damages: tuple[Damage, ...]
     """In the order of the chain; removal by retention is none."""
 
+    confirmed: tuple[Head, ...]
+    """Witnesses whose record is in the chain."""
+
     denied: tuple[Head, ...]
-    """Witnesses that the chain does not confirm."""
+    """Witnesses whose record is not, though it should be."""
 
     @property
     def is_whole(self) -> bool:
@@ -64,12 +70,14 @@ def verify(
     A witness that names a record removed by retention proves nothing either way.
     `heard` is told now and then how much has been read.
     """
-    sought = {witness.number: witness for witness in witnesses}
-    found: set[RecordNumber] = set()
+    sought = set(witnesses)
+    numbers = {witness.number for witness in sought}
+    found: set[Head] = set()
     member: MemberName | None = None
     records = segments = lost = gaps = 0
     first: RecordNumber = 0
     last: Record | None = None
+    latest: Record | None = None
     done: Bytes = 0
     expired: list[Expired] = []
     damages: list[Damage] = []
@@ -77,6 +85,7 @@ def verify(
         if isinstance(item, Damage):
             damages.append(item)
             continue
+        latest = item
         if item.is_held:
             continue
         last = item
@@ -96,23 +105,25 @@ def verify(
             case "expired":
                 expired.append(Expired(item.fields["first"], item.fields["last"]))
         first = first or item.n
-        if item.n in sought and sought[item.n] == Head(item.n, item.hash):
-            found.add(item.n)
+        if item.n in numbers and Head(item.n, item.hash) in sought:
+            found.add(Head(item.n, item.hash))
     head = Head(0, NO_HASH) if last is None else Head(last.n, last.hash)
     return Verdict(
         member=member,
         first=first,
         head=head,
+        ends_at="" if latest is None else str(latest.fields.get("hlc", "")),
         records=records,
         segments=segments,
         lost=lost,
         gaps=gaps,
         expired=tuple(expired),
         damages=tuple(d for d in damages if not _is_expired(d, expired)),
+        confirmed=tuple(sorted(found)),
         denied=tuple(
             witness
-            for number, witness in sorted(sought.items())
-            if number not in found and not _is_gone(number, first, expired)
+            for witness in sorted(sought - found)
+            if not _is_gone(witness.number, first, expired)
         ),
     )
 

@@ -64,7 +64,9 @@ _LONGEST_NAP: Seconds = 60.0
 
 
 class _Item(NamedTuple):
-    entry: Entry | Loss
+    entry: Entry | Loss | None
+    """None: somebody only waits for what came before."""
+
     size: Bytes
     ticket: Ticket | None
 
@@ -192,6 +194,17 @@ class JournalWriter:
         with self._written:
             return self._written.wait_for(lambda: self.head.number > number, timeout)
 
+    def keep(self) -> Head | None:
+        """Bring what is in the chain now to the disk; its head, which survives a
+        failure of the power then.  None: the disk does not answer in time.
+
+        What is held back (see `journal/coalescing.py`) is not in the chain.
+        """
+        head, ticket = self.head, Ticket(is_durable=True)
+        self._queue.put(_Item(None, 0, ticket))
+        kept = ticket.wait(self._options.patience)
+        return head if kept is Kept.ON_DISK and head.number else None
+
     def close(self, patience: Seconds = 5.0) -> None:
         """Write what is left, seal the segment, end the threads.
 
@@ -272,7 +285,7 @@ class JournalWriter:
                 tickets.append(item.ticket)
             if isinstance(item.entry, Loss):
                 self._note_loss(item.entry)
-            else:
+            elif item.entry is not None:
                 self._ledger.enter(item.entry)
         try:
             self._try_to_write()

@@ -86,7 +86,8 @@ class MemberView(Value):
     """Regnal's own: the writer's hybrid clock."""
 
     journal_head: str | None = None
-    """Regnal's own: hash of the last journal record, so that others witness it."""
+    """Regnal's own: number and hash of a late record of its journal, `812:8a1f…`, so
+    that the journals of others witness it."""
 
     document: JsonText = "{}"
     """The value verbatim."""

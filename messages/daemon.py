@@ -25,6 +25,16 @@ class DaemonStarted(Observation):
     doing; None: not known."""
 
 
+class JournalKept(Observation):
+    """Our journal is on the disk up to this record: others may witness that."""
+
+    kind: Literal["journal_kept"] = "journal_kept"
+    routine: ClassVar[bool] = True
+    volatile_fields: ClassVar[frozenset[str]] = frozenset({"head"})
+    head: str
+    """Number and hash of the record, `812:8a1f…`."""
+
+
 class ShutdownRequested(Observation):
     """SIGTERM or SIGINT."""
 

@@ -1,10 +1,10 @@
 """`regnal journal verify`, `export` and `unpack`: check journals, hand them over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from pydantic_core import to_json
@@ -29,7 +29,22 @@ from regnal.journal.ledger import Head
 from regnal.journal.reader import Window
 from regnal.journal.unbundling import BundleRefused, unpack_bundle
 from regnal.journal.verification import Verdict, verify
+from regnal.journal.witnesses import (
+    Owner,
+    Witness,
+    seen_by_others,
+    without_later_copies,
+)
 from regnal.replay.case import Case, Journal
+
+
+class Check(NamedTuple):
+    """What was found of a journal."""
+
+    journal: Journal
+    verdict: Verdict
+    seen: Mapping[Head, Witness]
+    """What others saw of it."""
 
 
 @click.command("verify", epilog=PLACES_HELP)
@@ -54,7 +69,9 @@ def verify_command(
     """Check the chain: is every record the one that was written?
 
     With --since and --until, of the segments that overlap the time.  The heads in the
-    manifest of a bundle are witnesses, too.
+    manifest of a bundle are witnesses, too; and where there are journals of several
+    members, what each has seen of the others (the head in the member key): it shows
+    whether the end of one was cut off, or all of it written anew.
 
     Exit status 0: whole; 1: damaged, or not all of it could be read; 2: there is no
     journal, or it cannot be read.
@@ -69,15 +86,14 @@ def verify_command(
     chosen = PlaceOptions(**options)
     with opened_places(chosen, every=True) as case:
         tell_troubles(case)
-        verdicts = [_verdict(journal, witnesses, chosen) for journal in case.journals]
+        checks = _checked(case, witnesses, chosen)
     if as_json:
-        rows = list(map(_verdict_row, case.journals, verdicts))
-        click.echo(to_json(rows, indent=2))
+        click.echo(to_json(list(map(_row, checks)), indent=2))
     else:
-        for journal, verdict in zip(case.journals, verdicts, strict=True):
-            click.echo("\n".join(_verdict_lines(journal.origin, verdict)))
+        for check in checks:
+            click.echo("\n".join(_lines(check)))
     is_complete = not any(trouble.code in NOT_ALL for trouble in case.troubles)
-    if not is_complete or not all(verdict.is_whole for verdict in verdicts):
+    if not is_complete or not all(check.verdict.is_whole for check in checks):
         context.exit(DAMAGED)
 
 
@@ -175,22 +191,48 @@ def unpack_command(
         context.exit(DAMAGED)
 
 
-def _verdict(
-    journal: Journal, witnesses: tuple[Head, ...], options: PlaceOptions
-) -> Verdict:
+def _checked(
+    case: Case, witnesses: tuple[Head, ...], options: PlaceOptions
+) -> list[Check]:
     """Raises JournalNotReadable."""
-    kept = () if journal.witness is None else (journal.witness,)
     window = Window(since=options.since, until=options.until)
     try:
+        # First: what is written meanwhile, a journal has and no witness knows of.
+        seen = seen_by_others([one.directory for one in case.journals], window)
+    except OSError as error:
+        raise JournalNotReadable(f"cannot read a journal: {error}") from error
+    return [
+        _check(
+            journal,
+            witnesses,
+            seen.get(Owner(journal.scope, journal.member), ()),
+            window,
+        )
+        for journal in case.journals
+    ]
+
+
+def _check(
+    journal: Journal,
+    witnesses: tuple[Head, ...],
+    others: Sequence[Witness],
+    window: Window,
+) -> Check:
+    """Raises JournalNotReadable."""
+    kept = () if journal.witness is None else (journal.witness,)
+    try:
         with progress_shown() as progress:
-            return verify(
+            verdict = verify(
                 journal.directory,
-                (*witnesses, *kept),
+                (*witnesses, *kept, *(witness.head for witness in others)),
                 window,
                 lambda done: progress(f"checking {journal.member}", done, None),
             )
     except OSError as error:
         raise JournalNotReadable(f"cannot read {journal.origin}: {error}") from error
+    seen = {witness.head: witness for witness in others}
+    strangers = [seen[head] for head in seen.keys() - {*witnesses, *kept}]
+    return Check(journal, without_later_copies(verdict, strangers), seen)
 
 
 def _write(output: Path, case: Case, options: PlaceOptions) -> Manifest:
@@ -213,7 +255,8 @@ def _write(output: Path, case: Case, options: PlaceOptions) -> Manifest:
         raise JournalNotReadable(f"cannot write {output}: {why}") from error
 
 
-def _verdict_lines(origin: str, verdict: Verdict) -> Iterator[str]:
+def _lines(check: Check) -> Iterator[str]:
+    verdict, origin = check.verdict, check.journal.origin
     name = verdict.member or "unknown member"
     if not verdict.records:
         yield f"{name}: no record can be read  ({origin})"
@@ -230,13 +273,25 @@ def _verdict_lines(origin: str, verdict: Verdict) -> Iterator[str]:
         yield f"  expired  {expired.first} to {expired.last}"
     for damage in verdict.damages:
         yield f"  {damage.what:<11}{damage}"
-    for witness in verdict.denied:
-        yield f"  denied   the witness {witness} is not in this chain"
+    confirmed = [check.seen[head] for head in verdict.confirmed if head in check.seen]
+    if confirmed:
+        by = ", ".join(sorted({witness.seen_by for witness in confirmed}))
+        yield f"  seen     by {by}: {len(confirmed)} heads of it that are in this chain"
+    for head in verdict.denied:
+        witness = check.seen.get(head)
+        by = f" of {witness.seen_by}, at {witness.seen_at}," if witness else ""
+        is_beyond = head.number > verdict.head.number
+        yield f"  denied   the witness {head}{by} " + (
+            "is beyond its end: that was cut off, or this copy is older"
+            if is_beyond
+            else "is not in this chain"
+        )
 
 
-def _verdict_row(journal: Journal, verdict: Verdict) -> dict[str, Any]:
+def _row(check: Check) -> dict[str, Any]:
+    verdict = check.verdict
     return {
-        "journal": journal.origin,
+        "journal": check.journal.origin,
         "member": verdict.member,
         "is_whole": verdict.is_whole,
         "records": verdict.records,
@@ -250,5 +305,6 @@ def _verdict_row(journal: Journal, verdict: Verdict) -> dict[str, Any]:
             {**damage._asdict(), "segment": damage.segment.name}
             for damage in verdict.damages
         ],
+        "confirmed": list(map(str, verdict.confirmed)),
         "denied": list(map(str, verdict.denied)),
     }

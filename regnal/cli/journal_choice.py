@@ -1,6 +1,5 @@
 """What the commands of `regnal journal` have in common: which records of whom."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from regnal.journal.moments import parse_moment
 from regnal.journal.places import journals
 from regnal.journal.reader import Record, Window
 from regnal.journal.stamps import wall_clock
+from regnal.journal.witnesses import parse_head
 
 DAMAGED = 1
 UNREADABLE = 2
@@ -39,11 +39,11 @@ def as_heads(
     """`number:hash`, as a member's key shows the head of its journal."""
     heads = []
     for value in values:
-        match = re.fullmatch(r"(\d+):([0-9a-f]{32})", value)
-        if match is None:
+        head = parse_head(value)
+        if head is None:
             text = f"{value!r} is not a number, a colon and 32 hexadecimal digits"
             raise click.BadParameter(text, context, parameter)
-        heads.append(Head(int(match[1]), match[2]))
+        heads.append(head)
     return tuple(heads)
 
 

@@ -37,6 +37,7 @@ from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
+from regnal.runtime.journal_witness import JournalWitness
 from regnal.runtime.narrator import Narrator
 from regnal.runtime.options import (
     ctl_options,
@@ -103,6 +104,7 @@ class Daemon:
         self._bridges: tuple[Bridge, ...] = (
             Timers(self._bus.voice("timers"), boot_clock),
             StallWatch(self._bus.voice("host"), self._bus.mailboxes),
+            JournalWitness(self._bus.voice("journal"), self._journal.keep),
             self._process,
             self._http,
             self._postgres,

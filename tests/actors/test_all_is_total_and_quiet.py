@@ -26,7 +26,7 @@ from regnal.messages.cluster import (
     StoreUnreachable,
     SyncState,
 )
-from regnal.messages.daemon import ShutdownCompleted, ShutdownRequested
+from regnal.messages.daemon import JournalKept, ShutdownCompleted, ShutdownRequested
 from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
 from regnal.messages.lease import LeaderHandedOver, LeaderReleased, LeaseRefused
 from regnal.messages.operations import (
@@ -161,6 +161,7 @@ ANYTHING: tuple[Message, ...] = (
     WatchdogFailed(error=""),
     FailsafeAnswered(votes=(FailsafeVote(name="x", accepted=True),), asked_at=0),
     ScheduledRestartChanged(document="{"),
+    JournalKept(head="812:8a1f"),
     ShutdownRequested(signal=15),
     ShutdownCompleted(),
 )

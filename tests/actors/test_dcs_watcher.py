@@ -30,7 +30,7 @@ from regnal.messages.cluster import (
     StoreAnswered,
     StoreUnreachable,
 )
-from regnal.messages.daemon import ShutdownCompleted, ShutdownRequested
+from regnal.messages.daemon import JournalKept, ShutdownCompleted, ShutdownRequested
 from regnal.messages.lease import LeaderReleased
 from regnal.messages.operations import (
     DemotePostgres,
@@ -163,6 +163,26 @@ def test_our_clock_is_new_when_something_else_is() -> None:
     stamp = parse_hlc(json.loads(touch.document)["hlc"])
     assert stamp.wall_us == WALL + 113_000_000
     assert stamp.member == "pg1"
+
+
+def test_the_head_of_our_journal_is_shown_when_it_is_told() -> None:
+    """Also by an idle member, whose clock is shown anew with it."""
+    told = LEADER.hear(JournalKept(head="812:8a1f"), at=113.0)
+    (touch,) = told.of(TouchMember)
+    document = json.loads(touch.document)
+    assert document["journal_head"] == "812:8a1f"
+    assert parse_hlc(document["hlc"]).wall_us == WALL + 113_000_000
+    assert told.of(OwnMemberChanged) == (), "that is nothing to restart a pooler for"
+
+    (later,) = told.hear(BEAT, primary(), at=120.0).of(TouchMember)
+    assert later.document == touch.document, "and makes no beat a write"
+
+
+def test_a_member_of_which_nothing_is_known_yet_shows_its_head_later() -> None:
+    told = begun(DCS_WATCHER, JournalKept(head="2:8a1f"))
+    assert told.said == ()
+    (touch,) = told.hear(configured(), primary()).of(TouchMember)
+    assert json.loads(touch.document)["journal_head"] == "2:8a1f"
 
 
 def test_a_change_is_told_to_readers_and_a_position_is_none() -> None:

@@ -1,10 +1,12 @@
 """Old journals are read for ever; new ones are at least not fatal."""
 
 import json
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import pytest
 
+from regnal.actors.step import Decider, Step
 from regnal.journal import decoding
 from regnal.journal.decoding import (
     UPCASTERS,
@@ -16,7 +18,7 @@ from regnal.journal.decoding import (
 from regnal.journal.reader import Record
 from regnal.messages.base import Observation
 from regnal.messages.vocabulary import VOCABULARY
-from tests.journal.builders import TOY
+from tests.journal.builders import TOY, Memory
 
 
 def record(**fields: Any) -> Record:
@@ -95,6 +97,30 @@ def test_a_step_that_only_learned_has_neither_rule_nor_facts() -> None:
     assert step.facts == {}
     assert step.said == ()
     assert step.repeats == 0
+
+
+def test_what_an_actor_remembers_since_is_as_it_was_before_it_was_told() -> None:
+    old = record(kind="snapshot", actor="toy", state={"beat_at": 7.0})
+    assert state_of(old, TOY) == Memory(beat_at=7.0)
+
+
+@dataclass(frozen=True)
+class Strict:
+    """A state with a field that always has to be known."""
+
+    since: float
+
+
+def test_a_state_without_what_has_to_be_known_is_not_read() -> None:
+    strict = Decider(
+        name="toy",
+        hears=(),
+        state=Strict,
+        initial=lambda member: Strict(0.0),
+        handle=lambda state, envelope: Step(state),
+    )
+    with pytest.raises(Undecodable, match="differs in since"):
+        state_of(record(kind="snapshot", actor="toy", state={}), strict)
 
 
 @pytest.mark.parametrize("state", [{"beat_at": "soon"}, {"error": 1}, None])

@@ -114,6 +114,30 @@ def test_those_who_wait_together_share_one_fdatasync(tmp_path: Path) -> None:
         assert sync.count <= 3
 
 
+def test_a_head_that_others_may_witness_is_on_the_disk(tmp_path: Path) -> None:
+    sync = CountedSync()
+    with speaking(tmp_path, fdatasync=sync) as speaker:
+        speaker.order("read", durable=False)
+        assert sync.count == 0
+        kept = speaker.writer.keep()
+        assert sync.count == 1
+        assert kept == speaker.writer.head
+        assert kept.number == records(tmp_path)[-1].n
+
+
+def test_a_head_that_a_disk_does_not_keep_is_shown_to_nobody(tmp_path: Path) -> None:
+    """After a failure of the power it would look like one of a forged journal."""
+    sync = CountedSync()
+    with speaking(tmp_path, fdatasync=sync) as speaker:
+        speaker.order("read", durable=False)
+        sync.errors.append(errno.EIO)
+        assert speaker.writer.keep() is None
+        sync.go_on.clear()
+        assert speaker.writer.keep() is None, "a disk that is late"
+        sync.go_on.set()
+        eventually(lambda: speaker.writer.keep() is not None, "the disk to keep it")
+
+
 def test_a_slow_disk_is_waited_for_once_and_briefly(tmp_path: Path) -> None:
     sync = CountedSync()
     with speaking(tmp_path, fdatasync=sync) as speaker:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from regnal.bridges.http.options import BasicCredentials
 from regnal.cli.journal import journal_command
+from regnal.journal.ledger import Head
 from regnal.journal.options import JournalOptions
 from regnal.journal.places import segments
 from regnal.journal.retention import compress, pin
@@ -22,6 +23,7 @@ from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from tests.bridges.http.running import PLAIN
 from tests.journal.builders import Member, records
 from tests.journal.damaging import MUSEUM
+from tests.journal.test_witnesses import write
 from tests.replay.sources.cases import MEMBERS, small
 from tests.replay.sources.live import cluster, served, url_of
 
@@ -166,6 +168,31 @@ def test_verify_asks_the_witness(journal: Path) -> None:
     result = run("verify", journal, "--witness", forged)
     assert result.exit_code == 1
     assert f"the witness {forged} is not in this chain" in result.output
+
+
+def test_verify_asks_the_journals_of_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "pg1", {}, {})
+    early = Head(1, records(tmp_path / "pg1")[0].fields["hash"])
+    head = write(tmp_path / "spare", "pg1", {}, {})
+    write(tmp_path, "pg2", {"pg1": str(early)})
+    whole = run("verify", tmp_path / "pg1", tmp_path / "pg2")
+    assert whole.exit_code == 0, whole.output
+    assert "seen     by pg2: 1 heads of it that are in this chain" in whole.output
+
+    write(tmp_path, "pg3", {"pg1": str(head)})
+    journals = [tmp_path / name for name in ("pg1", "pg2", "pg3")]
+    forged = run("verify", *journals)
+    assert forged.exit_code == 1
+    assert f"denied   the witness {head} of pg3, at " in forged.output
+    assert "is not in this chain" in forged.output
+    verdict, *_ = json.loads(run("verify", *journals, "--json").output)
+    assert (verdict["confirmed"], verdict["denied"]) == ([str(early)], [str(head)])
+
+
+def test_verify_notices_an_end_that_somebody_has_seen(journal: Path) -> None:
+    result = run("verify", journal, "--witness", f"4711:{'0' * 32}")
+    assert result.exit_code == 1
+    assert "is beyond its end: that was cut off, or this copy is older" in result.output
 
 
 def test_damage_does_not_keep_the_rest_from_being_shown(journal: Path) -> None:
