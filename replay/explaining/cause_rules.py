@@ -124,7 +124,7 @@ def the_daemon_was_away(look: Look) -> Finding | None:
         diagnosis = diagnose(StallNoticed.model_validate(stall.data))
     except ValueError:
         return None
-    frozen = diagnosis.code in ("frozen", "suspended")
+    frozen = diagnosis.code in ("stopped", "suspended")
     return Finding(
         "daemon_frozen" if frozen else "daemon_stalled",
         {"missing": stall.data.get("missing"), "diagnosis": diagnosis.code},

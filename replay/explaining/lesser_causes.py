@@ -111,7 +111,7 @@ def _stall(evidence: Evidence, episode: Episode) -> Finding:
         diagnosis = diagnose(StallNoticed.model_validate(stall.data))
     except ValueError:
         return Finding("unknown", missing=("a record of the stall that can be read",))
-    frozen = diagnosis.code in ("frozen", "suspended")
+    frozen = diagnosis.code in ("stopped", "suspended")
     code = "daemon_frozen" if frozen else "daemon_stalled"
     return Finding(code, dict(stall.data), (stall,), note=diagnosis.sentence)
 

@@ -19,6 +19,8 @@ ROOMY = ({"path": "/data", "free": 50 * MIB, "size": 100 * MIB},)
 
 ACCOUNT = {
     "ran": 0.0,
+    "over": 34.0,
+    "cpus": 4,
     "waited": 0.0,
     "blocked_on_io": None,
     "major_faults": 0,
@@ -47,6 +49,7 @@ def stall(scene: Scene, at: float, missing: float, **account: Any) -> Scene:
         missing=missing,
         suspended=0.0,
         wall_step=0.0,
+        continued=False,
         account={**ACCOUNT, **account},
         mailboxes=[],
     )
