@@ -1,18 +1,28 @@
 """What every scenario ends with: the journals are whole, and replay to the same."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from regnal.actors.cast import DECIDERS
 from regnal.demo.cluster import Member
 from regnal.journal.verification import verify
+from regnal.journal.witnesses import owner_of, seen_by_others
 from regnal.replay.verify import verify_journal
 
 SHOWN = 5
 """Differences of a member that a failure prints."""
 
 
-def assert_chains_are_whole(members: Iterable[Member]) -> None:
-    verdicts = {member.name: verify(member.journal) for member in members}
+def assert_chains_are_whole(members: Sequence[Member]) -> None:
+    """Each member's journal, and what the others have seen of it."""
+    seen = seen_by_others([member.journal for member in members])
+    verdicts = {
+        member.name: verify(
+            member.journal,
+            [witness.head for witness in seen.get(owner_of(member.journal), ())],
+        )
+        for member in members
+    }
+    assert all(verdict.confirmed for verdict in verdicts.values()), verdicts
     damaged = {
         name: [str(damage) for damage in verdict.damages] or verdict
         for name, verdict in verdicts.items()

@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from regnal.demo.cluster import Member
+from regnal.messages.host import StallNoticed
+from regnal.replay.autopsy import diagnose
+from regnal.runtime.stalls import NAP, STALL
 from tests.scenarios.conftest import STORES
 from tests.servers.members import (
     PATIENCE,
@@ -139,6 +142,22 @@ def test_nobody_writes_without_the_store(cluster: Stage) -> None:
     )
     assert identity(cluster, cluster.leader()) == system
     assert not any(heard(m, "data_directory_removed") for m in cluster.members)
+
+
+def test_a_daemon_that_was_stopped_writes_down_what_the_kernel_counted(
+    cluster: Stage,
+) -> None:
+    replica = cluster.replicas()[0]
+    before = last_record(replica)
+    cluster.cluster.signal_daemon(replica, signal.SIGSTOP)
+    time.sleep(STALL + 2 * NAP)
+    cluster.cluster.signal_daemon(replica, signal.SIGCONT)
+    cluster.wait("its report", lambda: bool(heard(replica, "stall_noticed", before)))
+    stall = StallNoticed.model_validate(
+        heard(replica, "stall_noticed", before)[0]["data"]
+    )
+    assert stall.missing > STALL
+    assert diagnose(stall).code == "stopped", stall
 
 
 def test_a_replica_is_rebuilt_when_asked(cluster: Stage) -> None:
