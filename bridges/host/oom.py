@@ -11,21 +11,25 @@ from typing import NamedTuple
 from regnal.bridges.host import kernel_files
 from regnal.bridges.host.cgroups import PROC, cgroup_directories, mounts_of
 
-COUNTS = ("memory.events.local", "memory.events", "memory.oom_control")
+VERSION_1 = "memory.oom_control"
+COUNTS = ("memory.events.local", "memory.events", VERSION_1)
 """Of a cgroup, the best first: its own processes in version 2, with those of cgroups
 inside it (before 5.2), version 1."""
 
 
-class Count(NamedTuple):
-    """Of all kills that may concern a process."""
+class Counts(NamedTuple):
+    """How many were killed, at one moment."""
 
-    file: Path
-    kills: int | None
-    """None: the kernel does not count, or the cgroup is gone."""
+    cgroup: Path | None
+    """What counts for the cgroup of the process; None: nothing does, or it is gone."""
+
+    in_cgroup: int | None
+    on_host: int | None
+    """None: kernels of this age do not count."""
 
 
 class OomKills:
-    """The count that concerns one process, from when it runs until it has ended."""
+    """The counts that concern one process, from when it runs until it has ended."""
 
     def __init__(self, pid: int, proc: Path = PROC) -> None:
         self._pid = pid
@@ -34,8 +38,10 @@ class OomKills:
         self._mounts = mounts_of(proc)
         self._noted = self.count()
 
-    def count(self) -> Count:
-        """While it runs: it may have been moved to another cgroup."""
+    def count(self) -> Counts:
+        """While the process is there (as a zombie at the end): somebody may have moved
+        it to another cgroup."""
+        on_host = _kills(self._host)
         directories = cgroup_directories(
             "memory", str(self._pid), self._proc, self._mounts
         )
@@ -43,30 +49,50 @@ class OomKills:
             for name in COUNTS:
                 kills = _kills(here / name)
                 if kills is not None:
-                    return Count(here / name, kills)
-        return Count(self._host, _kills(self._host))
+                    return Counts(here / name, kills, on_host)
+        return Counts(None, None, on_host)
 
-    def note(self, count: Count) -> None:
+    def note(self, counts: Counts) -> None:
         """The process was seen to run after these."""
-        self._noted = count
+        self._noted = counts
 
-    def killed(self, status: int | None) -> bool | None:
+    def killed(self, now: Counts, status: int | None) -> bool | None:
         """Whether the process, or one of its children, was killed after those noted;
         None: it cannot be known.
 
-        `status` is as Popen has it; None: the kernel tells it to somebody else.
+        `now` is counted before anybody reaps it; `status` is as Popen has it, None
+        where the kernel tells it to somebody else.
         """
-        file, noted = self._noted
-        kills = _kills(file)
-        if kills is None or noted is None:
-            return None
-        if kills == noted:
-            return False
+        grown = _has_grown(self._noted, now)
+        if not grown:
+            return grown
         if status == -signal.SIGKILL:
             return True
         # It ended by itself, or we do not know how, and somebody was killed: where that
         # was in its own cgroup, a child of it, after which it may end.
-        return True if file != self._host and status is not None else None
+        return True if now.cgroup is not None and status is not None else None
+
+
+def _has_grown(before: Counts, now: Counts) -> bool | None:
+    """Whether somebody was killed in its cgroup, or else on the host."""
+    host = _grown(before.on_host, now.on_host)
+    if now.cgroup is None and before.cgroup is None:
+        return host
+    if now.cgroup == before.cgroup:
+        return _grown(before.in_cgroup, now.in_cgroup)
+    if now.cgroup is not None and now.cgroup.name != VERSION_1:
+        # Moved since: what was counted there before is not known.
+        return host if now.in_cgroup else False
+    # Reaped; or a zombie, which version 1 shows in the root, wherever it was.  It was
+    # in the one we knew, if nobody moved it.
+    own = None
+    if before.cgroup is not None:
+        own = _grown(before.in_cgroup, _kills(before.cgroup))
+    return own if own or host is False else None
+
+
+def _grown(before: int | None, now: int | None) -> bool | None:
+    return None if before is None or now is None else now != before
 
 
 def _kills(file: Path) -> int | None:

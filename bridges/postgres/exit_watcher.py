@@ -91,8 +91,8 @@ class ExitWatcher:
                     logger.exception("The end of a process was not handled.")
 
     def _postmaster_ended(self, postmaster: Postmaster, kills: OomKills) -> None:
+        counts = kills.count()  # before it is reaped
         status = postmaster.exit_status()
-        oom_killed = kills.killed(status)
         data_dir = postmaster.data_dir
         # Before anybody removes a file, or its children have: it may have been full.
         disks = tuple(disk_rooms((data_dir, wal_directory(data_dir))))
@@ -111,7 +111,7 @@ class ExitWatcher:
                 signal=killed_by,
                 expected=postmaster.stop_expected,
                 control=read_control_data(self._server.options),
-                oom_killed=oom_killed,
+                oom_killed=kills.killed(counts, status),
                 disks=disks,
             )
         )

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from regnal.demo.cluster import Document, Member
-from tests.faults.lab import TTL, Lab, laboratory, wait_a_little
+from tests.faults.lab import LOOP_WAIT, TTL, Lab, laboratory, wait_a_little
 from tests.faults.network import needs_namespaces
 from tests.servers.etcd import needs_etcd
 from tests.servers.members import backends, postmaster_pid
@@ -171,6 +171,7 @@ def test_the_kernel_kills_postgresql_for_want_of_memory() -> None:
         group.mkdir()
         try:
             (group / "cgroup.procs").write_text(str(pid))
+            wait_a_little(2 * LOOP_WAIT)  # until it was seen there
             Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
             (group / "memory.limit_in_bytes").write_text(str(1024 * 1024))
             with contextlib.suppress(psycopg2.Error):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from regnal.actors.cast import DECIDERS
 from regnal.demo.cluster import Member
 from regnal.journal.verification import verify
-from regnal.journal.witnesses import owner_of, seen_by_others
+from regnal.journal.witnesses import seen_by_others
 from regnal.replay.verify import verify_journal
 
 SHOWN = 5
@@ -15,11 +15,12 @@ SHOWN = 5
 def assert_chains_are_whole(members: Sequence[Member]) -> None:
     """Each member's journal, and what the others have seen of it."""
     seen = seen_by_others([member.journal for member in members])
+    heads = {
+        owner.member: [witness.head for witness in witnesses]
+        for owner, witnesses in seen.items()
+    }
     verdicts = {
-        member.name: verify(
-            member.journal,
-            [witness.head for witness in seen.get(owner_of(member.journal), ())],
-        )
+        member.name: verify(member.journal, heads.get(member.name, ()))
         for member in members
     }
     assert all(verdict.confirmed for verdict in verdicts.values()), verdicts
