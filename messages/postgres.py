@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from regnal.messages.base import (
     LSN,
+    Bytes,
     Command,
     Instant,
     JsonText,
@@ -476,6 +477,10 @@ class DivergenceChecked(Outcome):
     lost_commits: int | None = None
     """Transactions that only we have, by the commit records in our WAL after
     `switch_lsn`; None: not diverged, or they could not be counted."""
+
+    lost_wal: Bytes | None = None
+    """From `switch_lsn` to the end of the last record of a transaction that only we
+    have; None as above."""
 
 
 class PostgresRewound(Outcome):

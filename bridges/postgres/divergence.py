@@ -236,7 +236,11 @@ def _with_what_is_lost(
         # A crash leaves WAL behind that pg_control does not know of.
         explanation += f", and our WAL goes on to {format_lsn(wal.end)}"
     return answer.model_copy(
-        update={"lost_commits": wal.commits, "explanation": explanation}
+        update={
+            "lost_commits": wal.commits,
+            "lost_wal": max(0, (wal.last or since) - since),
+            "explanation": explanation,
+        }
     )
 
 

@@ -37,6 +37,11 @@ COMMIT = re.compile(
 )
 """How both programs write it since 9.3."""
 
+PLACE = re.compile(
+    r"^rmgr: Transaction .*?\(rec/tot\):\s*\d+/\s*(\d+), .*? lsn: (\S+), prev",
+)
+"""Total length of a record, and where it begins."""
+
 END = re.compile(r"error in WAL record at ([0-9A-F]+/[0-9A-F]+): (.*)")
 AFTER_THE_LAST = re.compile(r"^invalid record length at ([0-9A-F]+/[0-9A-F]+)\b")
 MISSING_FILE = re.compile(r'could not (?:find|open) file "([0-9A-F]{24})"')
@@ -49,6 +54,10 @@ class OwnWal:
     """What our WAL has after a position."""
 
     commits: int
+    last: LSN | None
+    """Where the record of the last transaction ends, to a few bytes; None: there is
+    none.  What comes after (checkpoints, the rest of a file) is nobody's data."""
+
     end: LSN | None
     """Where it ends; None: pg_waldump does not say."""
 
@@ -85,7 +94,7 @@ def read_own_wal(
         logger.info("The commits that only we have are not counted: there are too many")
         return None
     if END.search(result.stderr) or ends_with_its_file(wal, since, result.stderr):
-        return OwnWal(commits.count, end_of_wal(result.stderr))
+        return OwnWal(commits.count, commits.last, end_of_wal(result.stderr))
     logger.info(
         "The commits that only we have are not counted: pg_waldump said: %s",
         result.stderr.strip(),
@@ -96,6 +105,13 @@ def read_own_wal(
 def is_commit(line: str) -> bool:
     """Whether a line of pg_waldump is a record of a transaction's commit."""
     return COMMIT.match(line) is not None
+
+
+def record_end_in(line: str) -> LSN | None:
+    """Where the transaction's record of this line ends; None: it is none, or of a
+    version that does not write its length so (9.6 and older)."""
+    found = PLACE.match(line)
+    return parse_lsn(found[2]) + int(found[1]) if found else None
 
 
 def end_of_wal(stderr: str) -> LSN | None:
@@ -124,9 +140,11 @@ class _Counter:
 
     def __init__(self) -> None:
         self.count = 0
+        self.last: LSN | None = None
 
     def read(self, line: str) -> None:
         self.count += is_commit(line)
+        self.last = record_end_in(line) or self.last
 
 
 def _program(options: PostgresOptions) -> str:

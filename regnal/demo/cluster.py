@@ -195,6 +195,9 @@ class Cluster:
         for member in self.members:
             self.kill(member)
 
+    def daemon_pid(self, member: Member) -> int:
+        return self._daemons[member.name].pid
+
     def daemon_pids(self) -> list[int]:
         return [daemon.pid for daemon in self._daemons.values()]
 

@@ -71,7 +71,7 @@ def _by_comparison(look: Look, compared: Happening, switch: LSN | None) -> Loss:
         )
     commits = compared.data.get("lost_commits")
     commits = commits if isinstance(commits, int) else None
-    wal_bytes = max(0, end - left) if isinstance(end, int) and left else None
+    wal_bytes = _length(compared, end, left)
     synchronous = _was_synchronous(look)
     acknowledged = 0 if synchronous else commits
     return Loss(
@@ -85,12 +85,21 @@ def _by_comparison(look: Look, compared: Happening, switch: LSN | None) -> Loss:
     )
 
 
+def _length(compared: Happening, end: object, left: LSN | None) -> Bytes | None:
+    """Up to the last transaction where that is known: crash recovery writes WAL too, and
+    the rest of a file."""
+    counted = compared.data.get("lost_wal")
+    if isinstance(counted, int):
+        return counted
+    return max(0, end - left) if isinstance(end, int) and left else None
+
+
 def _sentence(wal_bytes: int | None, commits: int | None, *, synchronous: bool) -> str:
+    if commits == 0:
+        return "no transaction was lost"
     size = "WAL of unknown length" if wal_bytes is None else size_text(wal_bytes)
     if commits is None:
         known = "how many transactions were in it is not known"
-    elif commits == 0:
-        known = "no transaction had committed in it"
     elif synchronous:
         known = (
             f"{commits} transactions were in it, and no client had been told that they "

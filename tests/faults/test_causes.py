@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -88,6 +89,47 @@ def test_the_daemon_is_killed_and_not_started_again(lab: Lab) -> None:
     lab.stage.wait_until_complete()
     story = lab.explained()
     assert (story.kind, story.verdict.cause) == ("leader_changed", "daemon_killed")
+    check_outage(lab, story, before)
+
+
+def test_the_daemon_is_frozen(lab: Lab) -> None:
+    leader, before = lab.stage.leader(), time.monotonic()
+    lab.cluster.signal_daemon(leader, signal.SIGSTOP)
+    lab.stage.wait_for_another_leader(leader)
+    lab.stage.wait_for_commits()
+    lab.cluster.signal_daemon(leader, signal.SIGCONT)
+    lab.stage.wait_until_complete()
+    story = lab.explained("leader_changed")
+    assert story.verdict.cause == "daemon_frozen"
+    assert story.former == leader.name
+    assert story.verdict.note
+    check_outage(lab, story, before)
+
+
+@pytest.mark.skipif(
+    not os.access("/sys/fs/cgroup/cpu/cgroup.procs", os.W_OK),
+    reason="needs the CPU controller of cgroup v1",
+)
+def test_the_daemon_gets_too_little_of_a_cpu(lab: Lab) -> None:
+    """It runs, a hundredth of the time, and too late to renew its lease."""
+    leader, before = lab.stage.leader(), time.monotonic()
+    group = Path("/sys/fs/cgroup/cpu") / f"regnal-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cpu.cfs_period_us").write_text("1000000")
+        (group / "cpu.cfs_quota_us").write_text("1000")
+        (group / "cgroup.procs").write_text(str(lab.cluster.daemon_pid(leader)))
+        lab.stage.wait_for_another_leader(leader)
+        lab.stage.wait_for_commits()
+    finally:
+        (group / "cpu.cfs_quota_us").write_text("-1")
+        for left in (group / "cgroup.procs").read_text().split():
+            (group.parent / "cgroup.procs").write_text(left)
+        group.rmdir()
+    lab.stage.wait_until_complete()
+    story = lab.explained("leader_changed")
+    assert story.verdict.cause == "daemon_stalled"
+    assert story.former == leader.name
     check_outage(lab, story, before)
 
 

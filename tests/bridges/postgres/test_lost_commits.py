@@ -12,6 +12,7 @@ from regnal.bridges.postgres.lost_commits import (
     end_of_wal,
     ends_with_its_file,
     is_commit,
+    record_end_in,
 )
 from regnal.bridges.postgres.wal import format_lsn, parse_lsn
 from regnal.messages.postgres import (
@@ -86,6 +87,17 @@ def test_commits_in_the_output_of_pg_waldump(version: str) -> None:
 )
 def test_lines_of_other_versions(line: str, counts: bool) -> None:
     assert is_commit(line) is counts
+
+
+@pytest.mark.parametrize("version", ["15", "16", "17", "18"])
+def test_where_the_last_transaction_ends(version: str) -> None:
+    lines = (DATA / f"{version}-waldump.txt").read_text().splitlines()
+    ends = [record_end_in(line) for line in lines]
+    end = end_of_wal((DATA / f"{version}-waldump-end.txt").read_text())
+    assert end is not None
+    assert ends[-1] is not None
+    assert 0 <= end - ends[-1] < 8
+    assert record_end_in("rmgr: Heap len (rec/tot): 59/ 59, lsn: 0/1, prev 0/0") is None
 
 
 @pytest.mark.parametrize("version", ["15", "16", "17", "18"])
@@ -207,6 +219,10 @@ def test_a_crashed_primary_tells_how_far_its_wal_really_goes(
 
     assert checked.verdict == "diverged"
     assert checked.lost_commits == 2
+    assert checked.lost_wal is not None
+    assert checked.switch_lsn is not None
+    # The checkpoints, and the rest of the file, are nobody's data.
+    assert 0 < checked.lost_wal <= parse_lsn(end) - checked.switch_lsn
     assert checked.local_lsn < parse_lsn(end), "it stays what pg_control says"
     assert f"our WAL goes on to {end}" in checked.explanation
 

@@ -40,6 +40,14 @@ def test_the_former_leader_that_came_back_measures_it() -> None:
     assert (found.transactions, found.acknowledged) == (3, 3)
 
 
+def test_the_rest_of_a_file_is_nobodys_loss() -> None:
+    """Crash recovery ends its file: 16 MiB that hold a checkpoint."""
+    found = loss(
+        compared(lost_host(), local_lsn=16_000_000, lost_commits=0, lost_wal=0)
+    )
+    assert (found.wal_bytes, found.transactions) == (0, 0)
+
+
 def test_in_synchronous_mode_what_it_had_was_not_acknowledged() -> None:
     scene = compared(lost_host(synchronous_mode="on"), local_lsn=1500, lost_commits=3)
     found = loss(scene)
