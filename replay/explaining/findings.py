@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from regnal.messages.base import Seconds
 from regnal.replay.evidence.evidence import Happening
 
 
@@ -25,3 +26,6 @@ class Finding:
 
     alternatives: tuple[str, ...] = ()
     """Codes that the journals do not exclude."""
+
+    lasted: Seconds = 0.0
+    """Of a hindrance: for how long it kept others from taking over, where that is known."""

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from regnal.messages.base import MemberName
+from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.evidence import Happening, Moment, Span
 from regnal.replay.explaining.findings import Finding
 from regnal.replay.explaining.look import Look
 
 RACES = (
+    "election/stay_out_of_the_race",
     "election/leave_the_race_to_a_better_one",
     "election/acquire_as_the_best_candidate",
     "election/acquire_as_the_next_candidate",
@@ -31,30 +32,15 @@ def hindrances(look: Look) -> tuple[Finding, ...]:
 def decisive(look: Look, found: tuple[Finding, ...]) -> Finding | None:
     """The one that decided how it went: somebody else should have taken over, and did
     not, in the time that a lease takes."""
-    if not found:
-        return None
-    if found[0].code == "paused" and _was_paused_for_most(look):
-        return found[0]
+    outage = look.end - look.ended_writing
     if look.gap.successor not in (None, look.member):
-        return None
+        # It ended, and only then somebody could take over.
+        return next((one for one in found if one.lasted > outage / 2), None)
     settings = look.evidence.settings(look.member, look.ended_writing)
     patience = settings.get("ttl", 30.0)
-    if look.end - look.ended_writing < patience and look.gap.successor is not None:
+    if not found or (outage < patience and look.gap.successor is not None):
         return None
     return found[0]
-
-
-def _was_paused_for_most(look: Look) -> bool:
-    """Of the time without a primary; then whoever took over could do so only late."""
-    members = look.others or (look.member,)
-    paused = sum(
-        max(
-            0.0, min(_until(look, span), look.end) - max(span.since, look.ended_writing)
-        )
-        for span in look.evidence.lane(members[0], "paused")
-        if span.state == "paused"
-    )
-    return paused > (look.end - look.ended_writing) / 2
 
 
 def _until(look: Look, span: Span) -> Moment:
@@ -64,8 +50,20 @@ def _until(look: Look, span: Span) -> Moment:
 def _paused(look: Look) -> Iterator[Finding]:
     for member in (*look.others, look.member):
         if look.evidence.state(member, "paused", look.ended_writing) == "paused":
-            yield Finding("paused", {"member": member})
+            lasted = _time_paused(look, member)
+            yield Finding("paused", {"member": member}, lasted=lasted)
             return
+
+
+def _time_paused(look: Look, member: MemberName) -> Seconds:
+    """Of the time without a primary."""
+    return sum(
+        max(
+            0.0, min(_until(look, span), look.end) - max(span.since, look.ended_writing)
+        )
+        for span in look.evidence.lane(member, "paused")
+        if span.state == "paused"
+    )
 
 
 def _failed_promotions(look: Look) -> Iterator[Finding]:
@@ -86,17 +84,38 @@ def _failed_promotions(look: Look) -> Iterator[Finding]:
 
 
 def _nobody_eligible(look: Look) -> Iterator[Finding]:
-    """The last time that a race was judged, nobody could lead."""
-    last = None
-    for race in look.evidence.between(look.ended_writing, look.end, *RACES):
-        if candidates_of(race):
-            last = race
-    if last is None:
+    """Everybody who judged a race found nobody who could lead; to the end, or until
+    something was changed."""
+    found = [
+        race
+        for race in look.evidence.between(look.ended_writing, look.end, *RACES)
+        if candidates_of(race)
+    ]
+    hopeless = [race for race in found if not _has_hope(race)]
+    if not hopeless:
         return
-    candidates = candidates_of(last)
-    if any(verdict_of(one) in MAY_LEAD for one in candidates):
+    lasted = hopeless[-1].moment - look.ended_writing
+    is_over = any(_has_hope(race) for race in found)
+    if is_over and lasted <= (look.end - look.ended_writing) / 2:
         return
-    yield Finding("no_eligible_candidate", {"candidates": candidates}, (last,))
+    last = {race.member: race for race in hopeless}
+    candidates = {
+        str(one.get("member")): one
+        for race in last.values()
+        for one in sorted(
+            candidates_of(race), key=lambda one: one.get("member") == race.member
+        )
+    }
+    yield Finding(
+        "no_eligible_candidate",
+        {"candidates": [candidates[name] for name in sorted(candidates)]},
+        tuple(last.values()),
+        lasted=lasted,
+    )
+
+
+def _has_hope(race: Happening) -> bool:
+    return any(verdict_of(one) in MAY_LEAD for one in candidates_of(race))
 
 
 def _store_away(look: Look) -> Iterator[Finding]:

@@ -72,6 +72,33 @@ def test_where_nobody_may_lead_that_is_the_cause() -> None:
     assert any(name.startswith("tags.nofailover") for name in advised)
 
 
+def test_each_that_stays_out_says_why_for_itself() -> None:
+    """Members that must not lead judge nobody but themselves."""
+    scene = lost()
+    for name in ("pg2", "pg3"):
+        own = {"member": name, "verdict": NOFAILOVER}
+        scene.mark(name, 78.0, "election/stay_out_of_the_race", candidates=[own])
+    _, judgement = judged(scene)
+    assert judgement.cause.code == "no_eligible_candidate"
+    told = [one["member"] for one in judgement.cause.facts["candidates"]]
+    assert told == ["pg2", "pg3"]
+
+
+def test_what_was_mended_late_is_the_cause_of_most_of_the_outage() -> None:
+    scene = race(lost(), NOFAILOVER, NOFAILOVER)
+    own = {"member": "pg2", "verdict": NOFAILOVER}
+    scene.mark("pg2", 140.0, "election/stay_out_of_the_race", candidates=[own])
+    best = {"code": "BEST", "parameters": []}
+    scene.mark(
+        "pg2",
+        150.0,
+        "election/acquire_as_the_best_candidate",
+        candidates=[{"member": "pg2", "verdict": best}],
+    )
+    _, judgement = judged(scene.leads("pg2", 150.1))
+    assert judgement.cause.code == "no_eligible_candidate"
+
+
 def test_a_race_that_somebody_wins_hinders_nobody() -> None:
     best = {"code": "BEST", "parameters": []}
     scene = race(lost(), best, LAG).leads("pg2", 79.0)
