@@ -152,8 +152,8 @@ def the_store_did_not_answer(look: Look) -> Finding | None:
     others = {member: look.lost_the_store(member) for member in look.others}
     facts = {"without_answers": sorted(m for m, lost in others.items() if lost)}
     shown_by = look.lease_troubles
-    answered = [trouble for trouble in shown_by if trouble.what == "slow_renewal"]
-    if answered or own is False:
+    slow = any(trouble.what == "slow_renewal" for trouble in shown_by)
+    if slow or own is False or _answered_in_between(look):
         return Finding("dcs_slow", facts, shown_by)
     if any(lost is False for lost in others.values()):
         return Finding("leader_cut_off_from_dcs", facts, shown_by)
@@ -165,6 +165,18 @@ def the_store_did_not_answer(look: Look) -> Finding | None:
         shown_by,
         missing=(NOBODY_ELSE_TELLS,),
         alternatives=("leader_cut_off_from_dcs",),
+    )
+
+
+def _answered_in_between(look: Look) -> bool:
+    """Whether answers came back between the first trouble and the end of writing: too
+    few, or too late."""
+    if not look.lease_troubles:
+        return False
+    first = look.lease_troubles[0].moment
+    return any(
+        span.state == "reachable" and first < span.since < look.ended_writing
+        for span in look.evidence.lane(look.member, "store")
     )
 
 

@@ -113,6 +113,15 @@ def no_answer(*away: str, slow: bool = False, others: bool = True) -> Scene:
     return scene
 
 
+def answers_now_and_then() -> Scene:
+    scene = three()
+    for second in (40.0, 50.0):
+        scene.mark("pg1", second, "lease_unconfirmed", action="renew", error="late")
+        scene.cut_from_store("pg1", second, until=second + 5)
+    scene.cut_from_store("pg1", 60.0)
+    return scene.steps_down("pg1", 65.0, "LEASE_ENDING").leads("pg2", 70.5)
+
+
 def killed_daemon_fenced_by_guard() -> Scene:
     scene = three().vanish("pg1", 48.0).streams_end(75.1)
     scene.leads("pg2", 78.0, key_gone=77.9).start("pg1", 90.0)
@@ -238,6 +247,7 @@ CASES = [
         "dcs_down",
         ("leader_cut_off_from_dcs",),
     ),
+    Case("the_store_did_not_answer", answers_now_and_then, "dcs_slow"),
     Case(
         "the_daemon_vanished_and_the_guard_fenced",
         killed_daemon_fenced_by_guard,
