@@ -121,7 +121,7 @@ def test_the_dcs_is_slow() -> None:
             lab.etcd.signal(signal.SIGSTOP)
             wait_a_little(5.5)
             lab.etcd.signal(signal.SIGCONT)
-            wait_a_little(0.02)
+            wait_a_little(0.1)
             if not lab.stage.accepts_writes(leader):
                 break
         lab.stage.wait_until_complete()
