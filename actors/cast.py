@@ -6,6 +6,7 @@ from regnal.actors.callbacks import CALLBACKS
 from regnal.actors.configuration import CONFIGURATION
 from regnal.actors.dcs_watcher import DCS_WATCHER
 from regnal.actors.election import ELECTION
+from regnal.actors.incidents import INCIDENTS
 from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
 from regnal.actors.rest import REST
 from regnal.actors.slot_manager import SLOT_MANAGER
@@ -22,5 +23,6 @@ DECIDERS: tuple[Decider[Any], ...] = (
     SYNC_STANDBY_MANAGER,
     WATCHDOG,
     CALLBACKS,
+    INCIDENTS,
     REST,
 )

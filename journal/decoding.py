@@ -36,6 +36,9 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     ("postmaster_exited", 1): with_more_known,
     ("divergence_checked", 1): with_more_known,
     ("peers_probed", 1): with_more_known,
+    ("peers_probed", 2): with_more_known,
+    ("configuration_applied", 1): with_more_known,
+    ("cluster_observed", 1): with_more_known,
 }
 """By kind of message and the version that is read.  A new version of a message
 comes with an entry here, and a journal of the old one in tests/journals/."""

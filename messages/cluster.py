@@ -85,6 +85,9 @@ class MemberView(Value):
     hlc: str | None = None
     """Regnal's own: the writer's hybrid clock."""
 
+    barred: bool = False
+    """Regnal's own: whether it must not lead, after too many crashes."""
+
     journal_head: str | None = None
     """Regnal's own: number and hash of a late record of its journal, `812:8a1f…`, so
     that the journals of others witness it."""
@@ -223,6 +226,7 @@ class ClusterObserved(Observation):
     """The keys of the cluster changed, or were read: this is all of them."""
 
     kind: Literal["cluster_observed"] = "cluster_observed"
+    version: ClassVar[int] = 2
     routine: ClassVar[bool] = True
     volatile_fields: ClassVar[frozenset[str]] = frozenset(
         {

@@ -47,13 +47,16 @@ class PeerStatus(Value):
     nofailover: bool = False
     failover_priority: int = 1
     watchdog_failed: bool = False
+    barred: bool = False
+    """Whether it must not lead, after too many crashes (Regnal's own)."""
+
     hlc: str | None = None
     """Its hybrid clock when it answered; None: it does not run Regnal."""
 
 
 class PeersProbed(Outcome):
     kind: Literal["peers_probed"] = "peers_probed"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     peers: tuple[PeerStatus, ...]
     """In the order of the targets."""
 

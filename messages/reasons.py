@@ -50,8 +50,15 @@ SENTENCES = {
     "CANDIDATE_WATCHDOG": "{member} needs a watchdog and has none that works",
     "CANDIDATE_NOT_ASKED_FOR": "{member} is not the candidate that was asked for",
     "CANDIDATE_NOT_IN_FAILSAFE": "{member} is not in the failsafe key",
+    "CANDIDATE_BARRED": "PostgreSQL of {member} ended unasked as primary too often; it "
+    "must not lead until a person acknowledges that",
     "CANDIDATE_LEVEL": "{member} is level with {best}, which asks first",
     "PRIMARY_STILL_RUNS": "{member} still runs as primary",
+    # Policy (docs/configuration.md).
+    "FAILOVER_HELD": "no automatic failover yet: the last one, {incident}, is too recent; "
+    "acknowledge it, or fail over by hand",
+    "CRASH_LOOP": "PostgreSQL of {member} ended unasked as primary {crashes} times within "
+    "{seconds:.0f} s; acknowledge {incident} to let it lead again",
     # The lease.
     "LEASE_ENDING": "the lease ends in {seconds:.1f} s and was not renewed",
     "LEASE_LOST": "the leader key belongs to {holder}",

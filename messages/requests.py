@@ -119,6 +119,18 @@ class FailsafePosted(Observation):
     slots: tuple[tuple[str, LSN], ...]
 
 
+class AcknowledgementRequested(Observation):
+    """`POST /incidents`: a person has seen them."""
+
+    kind: Literal["acknowledgement_requested"] = "acknowledgement_requested"
+    request: RequestId
+    caller: Caller
+    incidents: tuple[str, ...] | None
+    """Their names; None: all that are open."""
+
+    comment: str | None
+
+
 class RequestRejected(Observation):
     """A request that the HTTP bridge turned down itself: access or shape."""
 

@@ -4,7 +4,7 @@ Where each comes from (local file, environment, dynamic configuration) is the
 business of `regnal.configuration`; the names are those of docs/contracts.md 6.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from regnal.messages.base import (
     Bytes,
@@ -128,6 +128,17 @@ class Settings(Value):
     watchdog_safety_margin: Seconds = 5
     """-1: half of ttl."""
 
+    min_time_between_failovers: Seconds = 0
+    """After an automatic failover, how long the next is held up; 0: not at all."""
+
+    crash_loop_limit: int = 0
+    """So many unasked ends as primary within the window bar a member from leading; 0:
+    none do."""
+
+    crash_loop_window: Seconds = 600
+    explain_incidents: bool = True
+    """Whether the leader explains incidents when they are settled."""
+
     guard: bool = True
     """Whether the guard process fences PostgreSQL when the lease ends."""
 
@@ -148,6 +159,7 @@ class ConfigurationApplied(Observation):
     """These settings are in force from now on."""
 
     kind: Literal["configuration_applied"] = "configuration_applied"
+    version: ClassVar[int] = 2
     settings: Settings
     document: JsonText
     """The whole effective configuration, secrets masked, for the reader."""

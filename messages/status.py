@@ -99,6 +99,17 @@ class PublishStatus(Command):
     snapshot: StatusSnapshot
 
 
+class PublishIncidents(Command):
+    """Serve this list as `GET /incidents` from now on.
+
+    Apart from the snapshot, which is made anew with every heartbeat: the list is long,
+    and changes seldom.
+    """
+
+    kind: Literal["publish_incidents"] = "publish_incidents"
+    document: JsonText
+
+
 class WithdrawPrimary(Command):
     """At once: `GET /primary` answers 503 from now on, whatever the snapshot says."""
 

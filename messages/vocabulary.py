@@ -53,6 +53,26 @@ from regnal.messages.host import (
     ClockStepped,
     StallNoticed,
 )
+from regnal.messages.incidents import (
+    CrashCounted,
+    DropExplanation,
+    ExplainIncident,
+    ExplanationFailed,
+    FailoverHeld,
+    FailoverReleased,
+    IncidentAcknowledged,
+    IncidentContinued,
+    IncidentJudged,
+    IncidentLapsed,
+    IncidentOpened,
+    IncidentSettled,
+    IncidentsRecalled,
+    LeadershipAllowed,
+    LeadershipBarred,
+    PinJournal,
+    SuccessorNoted,
+    UnpinJournal,
+)
 from regnal.messages.lease import (
     AcquireLeader,
     HandOverLeader,
@@ -136,6 +156,7 @@ from regnal.messages.probes import (
     ProbePeers,
 )
 from regnal.messages.requests import (
+    AcknowledgementRequested,
     ConfigPatchRequested,
     ConfigReplaceRequested,
     FailsafePosted,
@@ -165,6 +186,7 @@ from regnal.messages.slots import (
     SlotNamesClash,
 )
 from regnal.messages.status import (
+    PublishIncidents,
     PublishStatus,
     WithdrawPrimary,
 )
@@ -302,6 +324,7 @@ _WORDS: tuple[type[Message], ...] = (
     ConfigPatchRequested,
     ConfigReplaceRequested,
     FailsafePosted,
+    AcknowledgementRequested,
     RequestRejected,
     RequestAnswered,
     ReinitializeWanted,
@@ -314,6 +337,7 @@ _WORDS: tuple[type[Message], ...] = (
     ReloadConfiguration,
     ApplyDynamicConfiguration,
     PublishStatus,
+    PublishIncidents,
     WithdrawPrimary,
     ReadCluster,
     TouchMember,
@@ -343,6 +367,24 @@ _WORDS: tuple[type[Message], ...] = (
     SlotNamesClash,
     WatchdogNotUsable,
     StandbyNamesFound,
+    IncidentOpened,
+    IncidentContinued,
+    SuccessorNoted,
+    IncidentSettled,
+    IncidentAcknowledged,
+    IncidentLapsed,
+    IncidentsRecalled,
+    PinJournal,
+    UnpinJournal,
+    ExplainIncident,
+    DropExplanation,
+    IncidentJudged,
+    ExplanationFailed,
+    FailoverHeld,
+    FailoverReleased,
+    CrashCounted,
+    LeadershipBarred,
+    LeadershipAllowed,
 )
 
 VOCABULARY: Mapping[str, type[Message]] = {

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from regnal.messages.base import MemberName, Seconds
+from regnal.actors.incident_names import SAME_REIGN, reign_incident
+from regnal.messages.base import MemberName
 from regnal.replay.evidence.alignment import Clocks
 from regnal.replay.evidence.evidence import Evidence, Moment
 from regnal.replay.evidence.track import KeySeen, Track
-
-SAME_REIGN: Seconds = 1.0
-"""A key that its holder writes anew within this time is not another reign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Reign:
     @property
     def name(self) -> str:
         """What its end is called by: `reign-4711`."""
-        return f"reign-{self.revisions[-1]}"
+        return reign_incident(self.revisions[-1])
 
 
 def reigns(evidence: Evidence) -> tuple[Reign, ...]:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from regnal.actors.callbacks import CALLBACKS
 from regnal.actors.dcs_watcher import DCS_WATCHER
+from regnal.actors.incidents import INCIDENTS
 from regnal.actors.slot_manager import SLOT_MANAGER
 from regnal.actors.step import Decider
 from regnal.actors.sync_standby_manager import SYNC_STANDBY_MANAGER
@@ -26,8 +27,22 @@ from regnal.messages.cluster import (
     StoreUnreachable,
     SyncState,
 )
-from regnal.messages.daemon import JournalKept, ShutdownCompleted, ShutdownRequested
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.daemon import (
+    ActorFailed,
+    JournalKept,
+    ShutdownCompleted,
+    ShutdownRequested,
+)
+from regnal.messages.fencing import GuardFenced, WatchdogActivated, WatchdogFailed
+from regnal.messages.host import KernelAccount, StallNoticed
+from regnal.messages.incidents import (
+    ExplanationFailed,
+    Incident,
+    IncidentJudged,
+    IncidentsRecalled,
+    LeadershipAllowed,
+    LeadershipBarred,
+)
 from regnal.messages.lease import LeaderHandedOver, LeaderReleased, LeaseRefused
 from regnal.messages.operations import (
     BecomePrimary,
@@ -54,7 +69,11 @@ from regnal.messages.postgres import (
 )
 from regnal.messages.probes import FailsafeAnswered, FailsafeVote
 from regnal.messages.reasons import because
-from regnal.messages.requests import ScheduledRestartChanged
+from regnal.messages.requests import (
+    AcknowledgementRequested,
+    Caller,
+    ScheduledRestartChanged,
+)
 from regnal.messages.settings import PermanentSlot
 from tests.actors.builders import (
     BEAT,
@@ -78,9 +97,11 @@ DECIDERS: tuple[Decider[Any], ...] = (
     SLOT_MANAGER,
     SYNC_STANDBY_MANAGER,
     WATCHDOG,
+    INCIDENTS,
 )
 EACH = pytest.mark.parametrize("decider", DECIDERS, ids=lambda d: d.name)
 REASON = because("SHUTDOWN")
+CALLER = Caller(address="", username=None, user_agent=None)
 
 ANYTHING: tuple[Message, ...] = (
     BEAT,
@@ -162,6 +183,48 @@ ANYTHING: tuple[Message, ...] = (
     FailsafeAnswered(votes=(FailsafeVote(name="x", accepted=True),), asked_at=0),
     ScheduledRestartChanged(document="{"),
     JournalKept(head="812:8a1f"),
+    configured(min_time_between_failovers=60, crash_loop_limit=1),
+    IncidentsRecalled(
+        incidents=(
+            Incident(
+                name="reign-1",
+                what="reign_ended",
+                weight="outage",
+                member="pg1",
+                began="",
+                began_at=-1e18,
+                text="",
+                leader="",
+                change="automatic",
+                changed_at=0,
+                bars=REASON,
+            ),
+        ),
+        crashes=(1e18,),
+        trouble=None,
+    ),
+    StallNoticed(
+        missing=1e9,
+        suspended=0,
+        wall_step=0,
+        continued=False,
+        account=KernelAccount(ran=0, over=1e9, cpus=0),
+        mailboxes=(),
+    ),
+    GuardFenced(postmaster_pid=0, at=0, late_by=0),
+    ActorFailed(actor="", heard="", error="x" * 9999, traceback="", failures=3),
+    AcknowledgementRequested(
+        request="r", caller=CALLER, incidents=None, comment="seen"
+    ),
+    AcknowledgementRequested(
+        request="r", caller=CALLER, incidents=("reign-1", "", "x"), comment=None
+    ),
+    IncidentJudged(
+        incident="reign-1", cause="", root="", sentence="", outage=None, author=None
+    ),
+    ExplanationFailed(incident="reign-1", error=""),
+    LeadershipBarred(incident="", reason=REASON),
+    LeadershipAllowed(incident=""),
     ShutdownRequested(signal=15),
     ShutdownCompleted(),
 )
