@@ -33,7 +33,12 @@ MAY_LEAD = ("BEST", "CANDIDATE_BEHIND", "CANDIDATE_LOWER_PRIORITY", "CANDIDATE_L
 
 
 def myself(
-    settings: Settings, position: LSN, timeline: Timeline, watchdog_failed: bool
+    settings: Settings,
+    position: LSN,
+    timeline: Timeline,
+    *,
+    watchdog_failed: bool,
+    barred: bool,
 ) -> PeerStatus:
     """This member, as the others would see it."""
     return PeerStatus(
@@ -46,6 +51,7 @@ def myself(
         nofailover=not settings.tags.may_lead,
         failover_priority=settings.tags.failover_priority,
         watchdog_failed=watchdog_failed and settings.watchdog_mode == "required",
+        barred=barred,
     )
 
 
@@ -143,6 +149,8 @@ def _verdict(
         return because("CANDIDATE_NOFAILOVER", member=name)
     if peer.watchdog_failed:
         return because("CANDIDATE_WATCHDOG", member=name)
+    if peer.barred:
+        return because("CANDIDATE_BARRED", member=name)
     if not any_sync and not _sync_allows(cluster.sync, settings, name):
         return because("CANDIDATE_NOT_SYNCHRONOUS", member=name)
     if not _failsafe_allows(cluster, settings, name):

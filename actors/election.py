@@ -11,6 +11,7 @@ from regnal.actors import (
     election_following,
     election_lease,
     election_pause,
+    election_policy,
     election_race,
     election_shutdown,
 )
@@ -34,6 +35,13 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
     WatchdogNotUsable,
+)
+from regnal.messages.incidents import (
+    CrashCounted,
+    FailoverHeld,
+    FailoverReleased,
+    LeadershipAllowed,
+    LeadershipBarred,
 )
 from regnal.messages.lease import (
     LeaderAcquired,
@@ -83,6 +91,8 @@ RULES: tuple[Rule, ...] = (
     election_shutdown.complete_the_shutdown,
     # Whose data and whose lease this is.
     election_creation.refuse_data_of_another_cluster,
+    election_policy.stop_the_start_after_too_many_crashes,
+    election_policy.give_the_lease_up_after_too_many_crashes,
     election_lease.take_up_our_lease,
     election_lease.retake_a_deleted_lease,
     # Pause.
@@ -125,6 +135,7 @@ RULES: tuple[Rule, ...] = (
     election_creation.release_the_lease_of_a_lost_data_directory,
     election_creation.clone_this_member,
     # PostgreSQL does not run.
+    election_policy.wait_until_the_crash_is_counted,
     election_creation.start_the_primary_again,
     election_creation.release_the_lease_of_a_dead_primary,
     election_creation.start_as_standby,
@@ -133,6 +144,8 @@ RULES: tuple[Rule, ...] = (
     election_following.look_whether_we_stream,
     election_following.compare_histories_of_a_standby_that_does_not_stream,
     election_following.keep_leading,
+    election_policy.leave_the_lead_to_others_after_too_many_crashes,
+    election_policy.hold_the_failover_after_a_recent_one,
     election_following.keep_following,
 )
 
@@ -246,6 +259,11 @@ ELECTION = Decider(
         WatchdogActivated,
         WatchdogFailed,
         WatchdogNotUsable,
+        FailoverHeld,
+        FailoverReleased,
+        CrashCounted,
+        LeadershipBarred,
+        LeadershipAllowed,
         TimerFired,
     ),
     state=Election,

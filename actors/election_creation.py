@@ -282,7 +282,7 @@ def start_the_primary_again(view: Election, now: Instant) -> Conclusion | None:
         return None
     if settings.is_standby_cluster or view.failed_intent == "start_as_primary":
         return None
-    if not view.was_primary or view.stepping_down:
+    if not view.was_primary or view.stepping_down or view.is_barred:
         return None
     if view.candidates_stand_by and (
         settings.primary_start_timeout <= 0 or view.request_is_due

@@ -6,6 +6,7 @@ from datetime import datetime
 from regnal.actors.election_lease_learning import learn_of_lease
 from regnal.actors.election_state import (
     Election,
+    Hold,
     Reinitialize,
     Restart,
 )
@@ -26,6 +27,13 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
     WatchdogNotUsable,
+)
+from regnal.messages.incidents import (
+    CrashCounted,
+    FailoverHeld,
+    FailoverReleased,
+    LeadershipAllowed,
+    LeadershipBarred,
 )
 from regnal.messages.operations import (
     IntentFailed,
@@ -81,6 +89,16 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, restart=Restart(request, timeout))
         case FailsafePosted():
             return _learn_of_failsafe(view, message, now)
+        case FailoverHeld(incident=incident, leader=leader, until=until):
+            return replace(view, hold=Hold(incident, leader, until))
+        case FailoverReleased():
+            return replace(view, hold=None)
+        case LeadershipBarred(reason=reason):
+            return replace(view, barred=reason, crashed_at=None)
+        case LeadershipAllowed():
+            return replace(view, barred=None)
+        case CrashCounted():
+            return replace(view, crashed_at=None)
         case ReinitializeWanted(request=request, force=force, from_leader=from_leader):
             return replace(view, reinitialize=Reinitialize(request, force, from_leader))
         case _:
@@ -240,8 +258,11 @@ def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Electi
                 suspicious_since=None if streams else view.suspicious_since,
                 last_lsn=status.write_lsn if healthy else view.last_lsn,
             )
-        case PostmasterExited(control=control):
-            return replace(view, control=control)
+        case PostmasterExited(control=control, expected=expected):
+            counts = not expected and _counts_crashes(view)
+            return replace(
+                view, control=control, crashed_at=now if counts else view.crashed_at
+            )
         case ReplicationEnded():
             if view.suspicious_since is not None:
                 return view
@@ -269,6 +290,11 @@ def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Electi
             return replace(view, was_primary=True, following=None)
         case _:
             return _learn_of_intents(view, message, now)
+
+
+def _counts_crashes(view: Election) -> bool:
+    settings = view.settings
+    return settings is not None and settings.crash_loop_limit > 0 and not view.paused
 
 
 def _learn_of_intents(view: Election, message: Message, now: Instant) -> Election:

@@ -305,7 +305,8 @@ def _judge_all(
         view.settings,
         view.position,
         view.postgres.timeline if view.postgres else 0,
-        view.watchdog_failed,
+        watchdog_failed=view.watchdog_failed,
+        barred=view.is_barred,
     )
     peers = tuple(peer for peer in view.peers if peer.name != view.member)
     return judge(
@@ -361,6 +362,8 @@ def _race_is_on(view: Election, now: Instant) -> bool:
         return False
     if now < view.stand_back_until:
         return False
+    if view.is_barred or view.failover_is_held(now):
+        return False
     if not cluster.is_initialized or view.shutdown or view.store_lost_at is not None:
         return False
     return view.is_standby
@@ -370,6 +373,8 @@ def _is_about_to_promote(view: Election, now: Instant) -> bool:
     """The lease is ours with time to spare, and PostgreSQL is a standby."""
     settings = view.settings
     if settings is None or settings.is_standby_cluster or view.paused or view.shutdown:
+        return False
+    if view.is_barred:
         return False
     if (
         not view.is_standby

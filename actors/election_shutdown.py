@@ -329,6 +329,7 @@ def _streaming_peers(view: Election) -> tuple[PeerStatus, ...]:
             position=_sent(view.postgres.senders, member.name),
             nofailover=not member.tags.may_lead,
             failover_priority=member.tags.failover_priority,
+            barred=member.barred,
         )
         for member in view.cluster.members
         if member.name != view.member

@@ -5,6 +5,7 @@ from typing import Literal
 
 from regnal.messages.base import Instant, MemberName, RequestId
 from regnal.messages.cluster import ClusterView, MemberView
+from regnal.messages.incidents import IncidentName
 from regnal.messages.lease import LeaseAction
 from regnal.messages.operations import Phase
 from regnal.messages.postgres import ControlData, PostgresStatus, Upstream
@@ -25,6 +26,10 @@ history is compared with the leader's."""
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at a standby that is about to stream."""
+
+COUNTED_WITHIN = 2.0
+"""Seconds in which the incidents actor counts an unasked end; it takes a moment.  An actor
+that is broken must not keep a primary down."""
 
 TO_FOLLOW = ("follow_leader", "clone_member", "reinitialize_member")
 """Kinds of the intents that start PostgreSQL as a standby."""
@@ -52,6 +57,17 @@ class Restart:
 
     request: RequestId | None
     timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Policy holds automatic failovers up, since the last one."""
+
+    incident: IncidentName
+    leader: MemberName
+    """Who leads since: that it leads again is no failover."""
+
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +174,13 @@ class Election:
     handed_at: Instant | None = None
     own_session: str | None = None
     """Session behind the leader key right after our hand-over."""
+
+    hold: Hold | None = None
+    barred: Reason | None = None
+    """Why policy forbids that our PostgreSQL becomes primary; None: it does not."""
+
+    crashed_at: Instant | None = None
+    """When PostgreSQL ended unasked; None: its end is counted, or need not be."""
 
     restart: Restart | None = None
     reinitialize: Reinitialize | None = None
@@ -293,6 +316,32 @@ class Election:
         return self.settings is not None and self.settings.paused
 
     @property
+    def is_barred(self) -> bool:
+        """Whether policy forbids that we lead.  In pause there is no policy, and a
+        standby cluster has no primary that could crash."""
+        if self.barred is None or self.settings is None or self.paused:
+            return False
+        return not self.settings.is_standby_cluster
+
+    def failover_is_held(self, now: Instant) -> bool:
+        """Whether policy forbids that we take over by ourselves: unless we led before,
+        or a person asked for us, or for anybody."""
+        if self.hold is None or now >= self.hold.until or self.paused:
+            return False
+        if self.member in (self.last_leader, self.hold.leader):
+            return False
+        request = self.cluster.failover if self.cluster else None
+        if request is None or not (request.leader or request.candidate):
+            return True
+        if request.scheduled_at is not None and not self.schedule_is_due:
+            return True
+        return request.candidate not in (None, self.member)
+
+    def awaits_the_count(self, now: Instant) -> bool:
+        """Whether an unasked end is being counted, of which policy may follow."""
+        return self.crashed_at is not None and now < self.crashed_at + COUNTED_WITHIN
+
+    @property
     def candidates_stand_by(self) -> bool:
         """Whether another member could lead at once, as far as it published.  Whether
         it streams does not count: it does not from a primary that is down."""
@@ -303,6 +352,7 @@ class Election:
             member.name != self.member
             and member.is_running
             and member.tags.may_lead
+            and not member.barred
             and (sync is None or sync.leader is None or sync.allows(member.name))
             for member in self.cluster.members
         )

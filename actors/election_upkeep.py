@@ -10,6 +10,7 @@ from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_lease import FAILSAFE_TIMEOUT
 from regnal.actors.election_shutdown import HAND_OVER_DEADLINE, SHUTDOWN_PATIENCE
 from regnal.actors.election_state import (
+    COUNTED_WITHIN,
     LOOK_EVERY,
     PROBE_FRESH_FOR,
     STREAM_WITHIN,
@@ -114,6 +115,10 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         moments.append(last_moment)
         if view.settings.failsafe_mode:
             moments.append(last_moment - 2 * FAILSAFE_TIMEOUT)
+    if view.hold is not None:
+        moments.append(view.hold.until)
+    if view.crashed_at is not None:
+        moments.append(view.crashed_at + COUNTED_WITHIN)
     if view.handed_at is not None:
         moments.append(view.handed_at + HAND_OVER_DEADLINE)
     if view.shutdown_waits_since is not None:

@@ -43,6 +43,8 @@ def member_content(own: OwnMember) -> dict[str, Any]:
         content["scheduled_restart"] = scheduled
     if settings.paused:
         content["pause"] = True
+    if own.barred:
+        content["barred"] = True
     return content
 
 

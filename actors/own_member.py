@@ -8,6 +8,7 @@ from typing import Literal
 
 from regnal.messages.base import JsonText, MemberName, Message, Timeline
 from regnal.messages.daemon import ShutdownRequested
+from regnal.messages.incidents import LeadershipAllowed, LeadershipBarred
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -56,6 +57,8 @@ OWN_MEMBER_HEARS: tuple[type[Message], ...] = (
     LeaderHandedOver,
     LeaseRefused,
     ScheduledRestartChanged,
+    LeadershipBarred,
+    LeadershipAllowed,
     ShutdownRequested,
 )
 
@@ -92,6 +95,9 @@ class OwnMember:
     """Until a checkpoint on this timeline is done nobody may rewind from us."""
 
     scheduled_restart: JsonText | None = None
+    barred: bool = False
+    """Whether policy forbids that it becomes primary."""
+
     leaving: bool = False
     """Whether PostgreSQL is about to be stopped or restarted on purpose."""
 
@@ -158,6 +164,10 @@ def learn(own: OwnMember, message: Message) -> OwnMember:
             )
         case ScheduledRestartChanged(document=document):
             return replace(own, scheduled_restart=document)
+        case LeadershipBarred():
+            return replace(own, barred=True)
+        case LeadershipAllowed():
+            return replace(own, barred=False)
         case _:
             return _learn_of_postgres(own, message)
 

@@ -108,6 +108,8 @@ def status_document(shown: Shown) -> JsonText:
         content["scheduled_restart"] = scheduled_document(shown.scheduled)
     if shown.watchdog_failed:
         content["watchdog_failed"] = True
+    if own.barred:
+        content["barred"] = True
     return json.dumps(content)
 
 

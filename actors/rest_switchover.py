@@ -176,6 +176,7 @@ def _is_good(peer: PeerStatus) -> bool:
         and not peer.nofailover
         and peer.failover_priority > 0
         and not peer.watchdog_failed
+        and not peer.barred
     )
 
 

@@ -45,6 +45,7 @@ def member_view(name: MemberName, text: str) -> MemberView:
         paused=truth_of(data.get("pause")),
         checkpoint_after_promote=_boolean(data.get("checkpoint_after_promote")),
         hlc=text_of(data.get("hlc")),
+        barred=truth_of(data.get("barred")),
         journal_head=text_of(data.get("journal_head")),
         document=text,
     )

@@ -178,6 +178,7 @@ def parse_status(name: MemberName, body: bytes) -> PeerStatus:
         nofailover=_truth(tags.get("nofailover")),
         failover_priority=_integer(priority),
         watchdog_failed=_truth(document.get("watchdog_failed")),
+        barred=_truth(document.get("barred")),
     )
 
 

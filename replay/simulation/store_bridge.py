@@ -282,6 +282,7 @@ def member_view(name: str, document: str) -> MemberView:
             "timeline",
             "checkpoint_after_promote",
             "hlc",
+            "barred",
         )
         if field in value
     }

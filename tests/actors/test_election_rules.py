@@ -8,6 +8,7 @@ from tests.actors import (
     test_election_creation,
     test_election_following,
     test_election_lease,
+    test_election_policy,
     test_election_race,
     test_election_rest,
     test_election_shutdown,
@@ -17,6 +18,7 @@ TABLES = (
     test_election_creation,
     test_election_following,
     test_election_lease,
+    test_election_policy,
     test_election_race,
     test_election_shutdown,
 )
