@@ -115,6 +115,8 @@ RULES: tuple[Rule, ...] = (
     election_race.leave_the_race_to_a_better_one,
     election_race.probe_the_members_on_suspicion,
     election_race.wait_for_the_answers,
+    election_policy.leave_the_lead_to_others_after_too_many_crashes,
+    election_policy.hold_the_failover_after_a_recent_one,
     election_following.wait_no_longer_for_a_leader_that_is_gone,
     election_following.wait_for_the_supervisor,
     election_pause.keep_hands_off_in_pause,
@@ -144,8 +146,6 @@ RULES: tuple[Rule, ...] = (
     election_following.look_whether_we_stream,
     election_following.compare_histories_of_a_standby_that_does_not_stream,
     election_following.keep_leading,
-    election_policy.leave_the_lead_to_others_after_too_many_crashes,
-    election_policy.hold_the_failover_after_a_recent_one,
     election_following.keep_following,
 )
 

@@ -71,7 +71,7 @@ def leave_the_lead_to_others_after_too_many_crashes(
     view: Election, now: Instant
 ) -> Conclusion | None:
     """Nobody leads, and we do not race until a person has acknowledged the crashes."""
-    if not view.is_barred or view.leader is not None:
+    if not view.is_barred or not _could_race(view):
         return None
     return Conclusion(view, facts={"reason": view.barred})
 
@@ -81,7 +81,7 @@ def hold_the_failover_after_a_recent_one(
 ) -> Conclusion | None:
     """Nobody leads, and the last automatic failover is so recent that policy wants a
     person, or time."""
-    if view.leader is not None or not view.failover_is_held(now):
+    if not view.failover_is_held(now) or not _could_race(view):
         return None
     assert view.hold is not None
     return Conclusion(
@@ -91,3 +91,9 @@ def hold_the_failover_after_a_recent_one(
             "until": view.hold.until,
         },
     )
+
+
+def _could_race(view: Election) -> bool:
+    """Whether, but for policy, a race might be on.  A restart that a person asked for
+    does not wait for its end."""
+    return view.leader is None and view.is_standby and view.restart is None

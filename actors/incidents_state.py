@@ -11,6 +11,7 @@ from regnal.messages.cluster import (
     ClusterView,
     FailoverRequest,
     LeaderView,
+    Revision,
     StoreAnswered,
     StoreUnreachable,
 )
@@ -104,6 +105,9 @@ class Incidents:
     cluster: ClusterView | None = None
     key: Key | None = None
     """None: nobody was ever seen to lead."""
+
+    past: tuple[Revision, ...] = ()
+    """Of keys that were there before `key`: a view that shows one of them is old."""
 
     gone_at: Instant | None = None
     """Since when nobody holds the key; None: somebody does, or ever did."""
@@ -247,15 +251,33 @@ def _learn_key(state: Incidents, view: ClusterView, now: Instant) -> Incidents:
         if before is None or state.gone_at is not None:
             return replace(state, cluster=view)
         return replace(state, cluster=view, gone_at=now, gone_told=False)
-    known = replace(state, cluster=view, gone_at=None, gone_told=False)
+    if leader.revision in state.past:
+        return state
+    known = replace(
+        state,
+        cluster=view,
+        key=Key(leader, view.failover),
+        past=_past(state, leader),
+        gone_at=None,
+        gone_told=False,
+    )
     if before is None or not _has_ended(state, leader, now):
-        return replace(known, key=Key(leader, view.failover))
+        return known
     return replace(
         known,
-        key=Key(leader, view.failover),
         handed_over=state.handed_over and leader.name != state.member,
         hearing=replace(state.heard, former=before),
     )
+
+
+def _past(state: Incidents, leader: LeaderView) -> tuple[Revision, ...]:
+    if state.key is None or state.key.leader.revision == leader.revision:
+        return state.past
+    return (*state.past, state.key.leader.revision)[-KEYS_REMEMBERED:]
+
+
+KEYS_REMEMBERED = 8
+"""How far back a view is known to be old; one that is late is so by one or two."""
 
 
 def _has_ended(state: Incidents, leader: LeaderView, now: Instant) -> bool:

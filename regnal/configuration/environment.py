@@ -194,6 +194,11 @@ _OWN_GROUPS = (
         scalars="GUARD MARGIN",
     ),
     _Group(
+        "INCIDENTS_",
+        ("incidents",),
+        scalars="EXPLAIN",
+    ),
+    _Group(
         "NATS_",
         ("nats",),
         scalars="USERNAME PASSWORD",

@@ -168,6 +168,10 @@ _FENCING = Section(
     },
     always=True,
 )
+_INCIDENTS = Section(
+    {"explain": Option(Choice(("on", "off"), _SWITCH), default="on")},
+    always=True,
+)
 _NATS = Section(
     {"servers": Items(Option(Text()), from_text=True), "password": _PASSWORD},
     others=Option(Scalar()),
@@ -202,6 +206,21 @@ _STANDBY_CLUSTER = Section(
     }
 )
 
+_MAXIMUM_CRASHES = 100
+"""As many as are remembered."""
+
+# Regnal's own; the peer keeps it and ignores it.
+_INCIDENT_POLICY = Section(
+    {
+        "min_time_between_failovers": Option(Time(minimum=0), default=0),
+        "crash_loop_limit": Option(
+            Integer(minimum=0, maximum=_MAXIMUM_CRASHES), default=0
+        ),
+        "crash_loop_window": Option(Time(minimum=1), default=600),
+    },
+    always=True,
+)
+
 _DYNAMIC_ENTRIES: dict[str, Node] = {
     "ttl": Option(Time(), default=30),
     "loop_wait": Option(Time(), default=10),
@@ -222,6 +241,7 @@ _DYNAMIC_ENTRIES: dict[str, Node] = {
     "slots": Section(others=_SLOT),
     "ignore_slots": Items(_SLOT_MATCHER),
     "standby_cluster": _STANDBY_CLUSTER,
+    "incident_policy": _INCIDENT_POLICY,
     "postgresql": DYNAMIC_POSTGRESQL,
 }
 
@@ -237,6 +257,7 @@ _LOCAL_NAMES = (
     "bootstrap",
     "journal",
     "fencing",
+    "incidents",
     "nats",
     "otel",
     "thread_pool_size",
@@ -296,6 +317,7 @@ LOCAL = Section(
             "postgresql": LOCAL_POSTGRESQL,
             "journal": _JOURNAL,
             "fencing": _FENCING,
+            "incidents": _INCIDENTS,
             "nats": _NATS,
             "otel": _OTEL,
             "citus": _CITUS,

@@ -49,6 +49,7 @@ def make_settings(
         watchdog_mode=document["watchdog"]["mode"],
         watchdog_safety_margin=document["watchdog"]["safety_margin"],
         guard=document["fencing"]["guard"] == "on",
+        explain_incidents=document["incidents"]["explain"] == "on",
         lease_margin=_lease_margin(document, timers, warnings),
         **_cluster_settings(document),
         **_postgres_settings(postgresql),
@@ -84,6 +85,7 @@ def _cluster_settings(document: Document) -> dict[str, Any]:
             SlotMatcher(**matcher) for matcher in document.get("ignore_slots", [])
         ),
         "member_slots_ttl": document["member_slots_ttl"],
+        **document["incident_policy"],
     }
 
 

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from regnal.actors.incident_memory import Memory
+from regnal.actors.incidents import INCIDENTS
 from regnal.actors.step import Decider, Step
 from regnal.journal.stamps import Clocks, Stamper
 from regnal.messages.base import Command, MemberName, Message
 from regnal.messages.daemon import ExitDaemon
 from regnal.messages.envelope import Envelope
+from regnal.messages.incidents import IncidentsRecalled
 from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
 from regnal.replay.simulation.scheduler import Scheduler
 
@@ -61,6 +64,15 @@ class SimulatedMember:
         self._deciders = deciders
         self._perform = perform
         self._incarnation = 0
+        self._last: Daemon | None = None
+
+    def recall(self) -> IncidentsRecalled:
+        """What the journal of the incarnation before remembers of incidents."""
+        state = self._last.states.get(INCIDENTS.name) if self._last else None
+        memory = state.memory if state is not None else Memory()
+        return IncidentsRecalled(
+            incidents=memory.incidents, crashes=memory.crashes, trouble=None
+        )
 
     def start(self) -> Daemon:
         """A new incarnation; says nothing by itself."""
@@ -70,7 +82,7 @@ class SimulatedMember:
             boot=lambda: self._scheduler.now,
         )
         self.exited = None
-        self.daemon = Daemon(
+        self.daemon = self._last = Daemon(
             name=self.name,
             stamper=Stamper(self.name, self._incarnation, clocks),
             deciders=self._deciders,

@@ -79,6 +79,7 @@ class SimulatedProber:
             position=status.position if status.is_accepting else None,
             nofailover=not tags.may_lead,
             failover_priority=tags.failover_priority,
+            barred=self._world.shows_barred(name),
         )
 
     def _ask_failsafe(self, command: AskFailsafe, envelope: Envelope[Command]) -> None:

@@ -18,7 +18,12 @@ from regnal.messages.postgres import (
     PostmasterExited,
     ReplicationEnded,
 )
-from regnal.messages.requests import FailsafePosted, RequestAnswered
+from regnal.messages.requests import (
+    AcknowledgementRequested,
+    Caller,
+    FailsafePosted,
+    RequestAnswered,
+)
 from regnal.messages.settings import ConfigurationApplied, Settings
 from regnal.messages.status import PublishStatus, StatusSnapshot
 from regnal.replay.simulation.member import Daemon, SimulatedMember
@@ -90,11 +95,13 @@ class World:
         """Start the daemons of these members, or of all."""
         for name in names or tuple(self.members):
             member = self.members[name]
+            recalled = member.recall()
             daemon = member.start()
             self.operators[name] = SimulatedOperator(self, member, daemon)
             bridge = SimulatedStoreBridge(self, member, daemon)
             self.store_bridges[name] = bridge
             self.probers[name] = SimulatedProber(self, member, daemon)
+            member.say(daemon, "incident_keeper", recalled)
             member.say(daemon, "configuration", self._configuration(name))
             member.say(daemon, "monitor", PostgresObserved(status=self.status_of(name)))
             bridge.start()
@@ -155,6 +162,18 @@ class World:
         if member.daemon is not None:
             member.say(member.daemon, "process", ShutdownRequested(signal=15))
 
+    def acknowledge(self, name: MemberName, *incidents: str) -> None:
+        """A person acknowledges these (or all) of this member's incidents."""
+        member = self.members[name]
+        if member.daemon is not None:
+            asked = AcknowledgementRequested(
+                request="ack",
+                caller=Caller(address="", username="ann", user_agent=None),
+                incidents=incidents or None,
+                comment=None,
+            )
+            member.say(member.daemon, "http", asked)
+
     def request_switchover(
         self, leader: MemberName | None, candidate: MemberName | None
     ) -> None:
@@ -188,6 +207,10 @@ class World:
     def daemon_answers(self, name: MemberName) -> bool:
         daemon = self.members[name].daemon
         return daemon is not None and not daemon.frozen
+
+    def shows_barred(self, name: MemberName) -> bool:
+        snapshot = self.snapshots.get(name)
+        return snapshot is not None and '"barred": true' in snapshot.document
 
     def rows(self, name: MemberName) -> set[int]:
         return self.postgres[name].own_rows

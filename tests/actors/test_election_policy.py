@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from regnal.actors import election_policy as rules
 from regnal.actors import election_race
-from regnal.actors.election_state import COUNTED_WITHIN, Election, Hold
+from regnal.actors.election_state import (
+    COUNTED_WITHIN,
+    Election,
+    Hold,
+    Restart,
+)
 from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import FailoverRequest
 from regnal.messages.incidents import (
@@ -153,6 +158,14 @@ SILENT = {
     "somebody leads": Case(
         rules.leave_the_lead_to_others_after_too_many_crashes,
         replace(STANDBY, barred=LOOP),
+    ),
+    "a barred member is restarted when a person asks": Case(
+        rules.leave_the_lead_to_others_after_too_many_crashes,
+        replace(BARRED, restart=Restart(None, None)),
+    ),
+    "what is held is restarted when a person asks": Case(
+        rules.hold_the_failover_after_a_recent_one,
+        replace(HELD, restart=Restart(None, None)),
     ),
     "time has passed": Case(
         rules.hold_the_failover_after_a_recent_one,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from regnal.configuration.dynamic_copy import FILE_NAME
 from regnal.configuration.masking import masked, masked_text
+from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.settings import make_tags
 from regnal.configuration.source import ConfigurationSource, Effective
 from regnal.configuration.timers import Timers, correct
@@ -120,6 +121,41 @@ def test_a_wildcard_is_no_address_for_others(tmp_path: Path) -> None:
     text = "\n".join(effective.warnings)
     assert "restapi.connect_address is missing: other members cannot reach" in text
     assert "postgresql.connect_address is missing: other members cannot" in text
+
+
+def test_the_policy_of_incidents_is_the_cluster_s(tmp_path: Path) -> None:
+    """All members must agree on it: it stands in the dynamic configuration alone."""
+    policy = {"min_time_between_failovers": "10min", "crash_loop_limit": 3}
+    settings = with_dynamic({"incident_policy": policy}, tmp_path).settings
+    assert settings.min_time_between_failovers == 600
+    assert (settings.crash_loop_limit, settings.crash_loop_window) == (3, 600)
+    local = loaded(document(incident_policy=policy), directory=tmp_path)
+    assert local.settings.min_time_between_failovers == 0
+    assert any("incident_policy" in warning for warning in local.warnings)
+
+
+@pytest.mark.parametrize(
+    ("policy", "option"),
+    [
+        ({"min_time_between_failovers": -1}, "min_time_between_failovers"),
+        ({"min_time_between_failovers": "soon"}, "min_time_between_failovers"),
+        ({"crash_loop_limit": 101}, "crash_loop_limit"),
+        ({"crash_loop_limit": "many"}, "crash_loop_limit"),
+        ({"crash_loop_window": 0}, "crash_loop_window"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_refused(
+    policy: dict[str, Any], option: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"incident_policy.{option}"):
+        with_dynamic({"incident_policy": policy}, tmp_path)
+
+
+def test_explanations_can_be_switched_off(tmp_path: Path) -> None:
+    effective = loaded(
+        document(), {"REGNAL_INCIDENTS_EXPLAIN": "off"}, directory=tmp_path
+    )
+    assert not effective.settings.explain_incidents
 
 
 def test_settings_of_the_cluster(tmp_path: Path) -> None:

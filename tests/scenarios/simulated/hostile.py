@@ -135,14 +135,23 @@ FAULTS: dict[str, Callable[[Life, str], None]] = {
 
 
 def live(
-    seed: int, *, faults: int = 12, without: tuple[str, ...] = (), **settings: Any
+    seed: int,
+    *,
+    faults: int = 12,
+    without: tuple[str, ...] = (),
+    acknowledging: bool = False,
+    **settings: Any,
 ) -> Life:
-    """A life of this seed, up to its end; raises `AssertionError` where a law breaks."""
+    """A life of this seed, up to its end; raises `AssertionError` where a law breaks.
+
+    `acknowledging`: in the end a person acknowledges all incidents, so that policy
+    keeps nobody from leading.
+    """
     world = World(NAMES, DECIDERS, seed=seed, **settings)
     life = Life(world, random.Random(seed * 7919 + 1))
     try:
         _suffer(life, faults, without)
-        _come_to_rest(life)
+        _come_to_rest(life, acknowledging=acknowledging)
     except AssertionError as broken:
         broken.add_note(f"seed {seed}, {settings}: {life.log}")
         raise
@@ -165,12 +174,14 @@ def _suffer(life: Life, faults: int, without: tuple[str, ...]) -> None:
             world.run(chance.uniform(1, 60))
 
 
-def _come_to_rest(life: Life) -> None:
+def _come_to_rest(life: Life, *, acknowledging: bool) -> None:
     world = life.world
     life.mend()
     for name, member in world.members.items():
         if member.daemon is None:
             world.start(name)
+        if acknowledging:
+            world.acknowledge(name)
     world.run(TO_REST)
     life.note("rest")
     exited = {name: m.exited for name, m in world.members.items() if m.exited}
