@@ -265,6 +265,11 @@ class SegmentReader:
             yield Record(number, kind, text)
 
 
+def segments_of(directory: Path, window: Window) -> Sequence[Segment]:
+    """Segments that may hold records of the window, in order.  Raises OSError."""
+    return _wanted(segments(directory), window)
+
+
 def _wanted(found: Sequence[Segment], window: Window) -> list[Segment]:
     return wanted(found, after=window.after, since=window.since, until=window.until)
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from regnal.journal.encoding import json_bytes
 from regnal.journal.options import JournalOptions
+from regnal.journal.pins import Pins
 from regnal.journal.places import (
     RecordNumber,
     Segment,
     open_draft,
-    replace_file,
     segment_at,
     segments,
     sync_directory,
@@ -40,16 +39,6 @@ class Expired(NamedTuple):
 
     first: RecordNumber
     last: RecordNumber
-
-
-def pin(segment: Segment, reason: str) -> None:
-    """Keep the segment; `reason` is for people.  Raises OSError."""
-    replace_file(segment.pin, json_bytes({"reason": reason}) + b"\n")
-
-
-def unpin(segment: Segment) -> None:
-    """Let retention have the segment again.  Raises OSError."""
-    segment.pin.unlink(missing_ok=True)
 
 
 def compress(path: Path) -> Path:
@@ -117,12 +106,14 @@ class Janitor:
         options: JournalOptions,
         wall: Callable[[], Microseconds],
         expired: Callable[[Expired], None],
+        pins: Pins,
     ) -> None:
         """`expired` hears of what will be removed, so that the journal can say it."""
         self._directory = directory
         self._options = options
         self._wall = wall
         self._expired = expired
+        self._pins = pins
         self._inbox: SimpleQueue[Path | None] = SimpleQueue()
         self._is_stopping = False
         self._thread = threading.Thread(
@@ -154,6 +145,7 @@ class Janitor:
                 )
 
     def _look_after(self, path: Path) -> None:
+        self._pins.cover()  # first: nothing of an open incident may go
         if segment_at(path) is not None and path.suffix != ".gz" and path.exists():
             compress(path)
         for segment, hole in overdue(self._directory, self._options, self._wall()):

@@ -32,6 +32,7 @@ from regnal.journal.entries import (
 from regnal.journal.incarnations import next_incarnation
 from regnal.journal.ledger import Head, Identity, Ledger
 from regnal.journal.options import JournalOptions
+from regnal.journal.pins import Pins
 from regnal.journal.places import JournalUnusable, RecordNumber, take_lock
 from regnal.journal.recovery import note_body
 from regnal.journal.retention import Expired, Janitor
@@ -99,8 +100,11 @@ class JournalWriter:
         self.stamper = Stamper(identity.member, incarnation, self._clocks)
 
         self._syncer = Syncer(self._sealed, self._sync_refused, fdatasync)
+        self.pins = Pins(directory)
+        """Which segments retention keeps, and for which incidents."""
+
         self._janitor = Janitor(
-            directory, self._options, self._clocks.wall, self._expired
+            directory, self._options, self._clocks.wall, self._expired, self.pins
         )
         self._ledger = Ledger(
             directory,

@@ -18,9 +18,10 @@ from regnal.journal import unbundling
 from regnal.journal.bundle_archive import header
 from regnal.journal.bundle_manifest import Manifest
 from regnal.journal.bundles import Bundle, Content, Making, write_bundle
+from regnal.journal.pins import pin
 from regnal.journal.places import segments
 from regnal.journal.reader import Window
-from regnal.journal.retention import compress, pin
+from regnal.journal.retention import compress
 from regnal.journal.segment_input import begun_at
 from regnal.journal.unbundling import BundleRefused, unpack_bundle, unpack_stream
 from regnal.messages.cluster import StoreAnswered
@@ -45,7 +46,7 @@ def cluster(tmp_path: Path) -> Path:
         member.ledger.write()
     first, second, _ = segments(tmp_path / "cluster" / "pg1")
     compress(first.path)
-    pin(second, "incident")
+    pin(second, "reign-7")
     return tmp_path / "cluster"
 
 

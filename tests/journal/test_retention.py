@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from regnal.journal.options import JournalOptions
+from regnal.journal.pins import pin, unpin
 from regnal.journal.places import Segment, segments
-from regnal.journal.retention import Expired, compress, overdue, pin, remove, unpin
+from regnal.journal.retention import Expired, compress, overdue, remove
 from regnal.journal.verification import verify
 from regnal.messages.cluster import StoreUnreachable
 from tests.journal.builders import Member, kinds, records
@@ -67,7 +68,7 @@ def test_old_segments_go_but_never_the_newest(journal: Path) -> None:
 def test_a_pinned_segment_stays_until_it_is_unpinned_or_very_old(journal: Path) -> None:
     oldest = segments(journal)[0]
     strict = replace(KEEP_ALL, keep_age=0, keep_bytes=0)
-    pin(oldest, "failover of pg1")
+    pin(oldest, "reign-7")
     expired(journal, strict)
     assert firsts(journal) == [oldest.first, firsts(journal)[-1]]
     expired(journal, replace(strict, keep_pinned_age=3.5 * DAY))
@@ -77,8 +78,8 @@ def test_a_pinned_segment_stays_until_it_is_unpinned_or_very_old(journal: Path) 
 
 def test_unpinning_gives_it_back(journal: Path) -> None:
     oldest = segments(journal)[0]
-    pin(oldest, "failover of pg1")
-    unpin(oldest)
+    pin(oldest, "reign-7")
+    unpin(oldest, "reign-7")
     expired(journal, replace(KEEP_ALL, keep_age=0))
     assert oldest.first not in firsts(journal)
 
@@ -117,7 +118,7 @@ def test_the_writer_compresses_and_removes_and_says_so(tmp_path: Path) -> None:
 def test_a_hole_that_retention_made_around_a_pin_is_no_damage(tmp_path: Path) -> None:
     options = replace(OPTIONS, segment_bytes=5_000, keep_bytes=10_000)
     with speaking(tmp_path, options) as speaker:
-        pin(segments(tmp_path)[0], "the start")
+        pin(segments(tmp_path)[0], "reign-7")
         for number in range(1000):
             speaker.say(StoreUnreachable(error=f"{number}" * 100, unanswered_for=1.0))
             speaker.order("read", durable=False)

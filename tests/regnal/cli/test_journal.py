@@ -16,8 +16,9 @@ from regnal.bridges.http.options import BasicCredentials
 from regnal.cli.journal import journal_command
 from regnal.journal.ledger import Head
 from regnal.journal.options import JournalOptions
+from regnal.journal.pins import pin
 from regnal.journal.places import segments
-from regnal.journal.retention import compress, pin
+from regnal.journal.retention import compress
 from regnal.journal.segment_input import begun_at
 from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from tests.bridges.http.running import PLAIN
@@ -41,7 +42,7 @@ def journal(tmp_path: Path) -> Path:
     member.ledger.write()
     first = segments(tmp_path / "pg1")[0]
     compress(first.path)
-    pin(segments(tmp_path / "pg1")[0], "incident")
+    pin(segments(tmp_path / "pg1")[0], "reign-7")
     return tmp_path / "pg1"
 
 
