@@ -112,6 +112,7 @@ def _shown(state: Incidents, incident: Incident, now: Instant) -> dict[str, Any]
         "what": incident.what,
         "weight": incident.weight,
         "state": _state(incident),
+        "open": incident.is_open,
         "member": incident.member,
         "leader": incident.leader,
         "change": incident.change,

@@ -256,6 +256,7 @@ def serve(pipe: Connection, core: int | None) -> None:
         clock=boot_clock,
         hybrid_clock=OtherClocks(Stamper("n1", 1, Clocks())),
         journal=None,
+        explain=None,
     )
     snapshot = nothing_known("n1", "demo", "4.1.5", boot_clock()).model_copy(
         update={

@@ -6,6 +6,7 @@ import platform
 
 from regnal.bridges.contract import Clock, HybridClock, Voice
 from regnal.bridges.http.errors import UnusableOptions
+from regnal.bridges.http.explaining import Explain, ExplainDesk
 from regnal.bridges.http.journal_stream import JournalReader, JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.prober import Prober
@@ -15,7 +16,7 @@ from regnal.messages.base import Command, MemberName, Message
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.probes import AskFailsafe, ProbePeers
 from regnal.messages.requests import RequestAnswered
-from regnal.messages.status import PublishStatus, WithdrawPrimary
+from regnal.messages.status import PublishIncidents, PublishStatus, WithdrawPrimary
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,15 @@ class HttpBridge:
         clock: Clock,
         hybrid_clock: HybridClock,
         journal: JournalSource | None,
+        explain: Explain | None,
     ) -> None:
         """`peer_version` is what we tell members of the peer product to be.
-        `journal` None: GET /journal answers 503.  Raises UnusableOptions."""
+        `journal`, `explain` None: GET /journal, GET /explain answer 503.  Raises
+        UnusableOptions."""
         self._voice = voice
         self._mouth = Mouth(voice.say)
         self._reader = JournalReader(journal) if journal else None
+        self._explainer = ExplainDesk(explain) if explain else None
         self._service = Service(
             name=member,
             scope=scope,
@@ -53,6 +57,7 @@ class HttpBridge:
             hybrid_clock=hybrid_clock,
             say=self._mouth.say,
             reader=self._reader,
+            explainer=self._explainer,
         )
         self._server = Server(self._service, options)
         self._prober = Prober(client, voice, clock, hybrid_clock)
@@ -65,6 +70,7 @@ class HttpBridge:
     def performs(self) -> tuple[type[Command], ...]:
         return (
             PublishStatus,
+            PublishIncidents,
             WithdrawPrimary,
             RequestAnswered,
             ProbePeers,
@@ -81,8 +87,9 @@ class HttpBridge:
         self._server.start()
         self._mouth.start()
         self._prober.start()
-        if self._reader is not None:
-            self._reader.start()
+        for desk in (self._reader, self._explainer):
+            if desk is not None:
+                desk.start()
 
     def perform(self, envelope: Envelope[Command]) -> None:
         message: Message = envelope.message
@@ -91,6 +98,8 @@ class HttpBridge:
                 self._service.withdraw()
             case PublishStatus(snapshot=snapshot):
                 self._service.publish(snapshot)
+            case PublishIncidents(document=document):
+                self._service.publish_incidents(document)
             case RequestAnswered():
                 self._server.call(self._service.answer, message)
             case ProbePeers() | AskFailsafe():
@@ -115,8 +124,9 @@ class HttpBridge:
         self._server.stop()
         self._mouth.stop()
         self._prober.stop()
-        if self._reader is not None:
-            self._reader.stop()
+        for desk in (self._reader, self._explainer):
+            if desk is not None:
+                desk.stop()
 
 
 def product() -> str:

@@ -44,6 +44,10 @@ class Request:
     has_certificate: bool = False
     """Whether the client showed a certificate that we could verify."""
 
+    is_costly: bool = False
+    """Whether the answer costs so much that it must end with the client: who has sent
+    all and closes its half of the connection is taken to have left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -99,7 +103,7 @@ class Connection(asyncio.Protocol):
         """What to say to bytes that are no request, after those that are."""
 
         self._task: asyncio.Task[None] | None = None
-        self._streams = False
+        self._ends_with_client = False
         self._drained: asyncio.Future[None] | None = None
         self.since = 0.0
         """When the client last began a request or got an answer, by the registry's
@@ -158,7 +162,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         # A client that has sent all it will send may still wait for its answer; but
         # whether somebody still reads what has no end, this alone can tell.
-        return self._task is not None and not self._streams
+        return self._task is not None and not self._ends_with_client
 
     def pause_writing(self) -> None:
         """The client does not take our answers: ask it for no more questions."""
@@ -224,6 +228,7 @@ class Connection(asyncio.Protocol):
         while self._waiting and self._task is None and self._is_open:
             request = self._waiting.popleft()
             found = self._application.respond(request)
+            self._ends_with_client = request.is_costly
             if isinstance(found, Rendered | Response | bytes):
                 self._send(found, keep_alive=request.keep_alive)
                 continue
@@ -246,7 +251,7 @@ class Connection(asyncio.Protocol):
         self._serve_waiting()
 
     async def _stream(self, stream: Stream) -> None:
-        self._streams = True
+        self._ends_with_client = True
         head = self._application.format.head(stream.head, None)
         self._write(head + b"Connection: close\r\n\r\n")
         try:

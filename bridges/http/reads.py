@@ -19,11 +19,14 @@ from regnal.bridges.http.responses import (
     status_line,
     text,
 )
-from regnal.messages.base import Instant, MemberName
+from regnal.messages.base import Instant, JsonText, MemberName
 from regnal.messages.status import StatusSnapshot
 
 HEARTBEATS = {"liveness": health.is_alive, "readiness": health.is_ready}
 """Checks that answer with the status line alone, even to GET."""
+
+NO_INCIDENTS: JsonText = "[]"
+"""As long as the incidents actor has said nothing."""
 
 START_WITHIN = 30.0
 """Seconds (half of what a replica is given) in which a started daemon must have
@@ -45,8 +48,34 @@ class Served:
     documents: dict[str, Rendered]
     """By the first segment of the path."""
 
+    incidents: "ServedIncidents"
 
-def serve(snapshot: StatusSnapshot, form: Format, *, withdrawn: bool = False) -> Served:
+
+@dataclass(frozen=True, slots=True)
+class ServedIncidents:
+    """`GET /incidents`, and with `?open` those that nobody has acknowledged."""
+
+    document: JsonText
+    all: Rendered
+    open: Rendered
+
+
+def serve_incidents(document: JsonText, form: Format) -> ServedIncidents:
+    to_look_at = json.dumps([one for one in json.loads(document) if one["open"]])
+    return ServedIncidents(
+        document=document,
+        all=form.render(Response(200, document.encode(), JSON)),
+        open=form.render(Response(200, to_look_at.encode(), JSON)),
+    )
+
+
+def serve(
+    snapshot: StatusSnapshot,
+    form: Format,
+    incidents: ServedIncidents,
+    *,
+    withdrawn: bool = False,
+) -> Served:
     status = json.loads(snapshot.document)
     status["dcs_last_seen"] = snapshot.dcs_last_seen
     body = json.dumps(status).encode()
@@ -65,6 +94,7 @@ def serve(snapshot: StatusSnapshot, form: Format, *, withdrawn: bool = False) ->
         passed=passed,
         failed=form.render(Response(503, body, JSON)),
         documents=documents,
+        incidents=incidents,
     )
 
 
@@ -82,6 +112,8 @@ def read(
     if name in served.documents:
         document = served.documents[name]
         return status_line(document.status) if brief else document
+    if name == "incidents":
+        return _read_incidents(served.incidents, query, brief=brief)
     question = health.NO_PARAMETERS
     if query:
         try:
@@ -95,6 +127,16 @@ def read(
     if brief:
         return status_line(200 if passed else 503)
     return served.passed if passed else served.failed
+
+
+def _read_incidents(
+    incidents: ServedIncidents, query: str, *, brief: bool
+) -> Rendered | Response | bytes:
+    answers = {"": incidents.all, "open": incidents.open}
+    answer = answers.get(query)
+    if answer is None:
+        return text(400, f"Bad parameters: {query[:100]!r}; only `open` is known")
+    return status_line(answer.status) if brief else answer
 
 
 def check(

@@ -15,13 +15,22 @@ from typing import Any
 
 from regnal.bridges.contract import Clock, HybridClock
 from regnal.bridges.http import access, writes
+from regnal.bridges.http.explaining import ExplainDesk, explain
 from regnal.bridges.http.http1 import Answer, Request, Stream
 from regnal.bridges.http.journal_stream import JournalReader, journal
 from regnal.bridges.http.options import RestOptions
-from regnal.bridges.http.reads import check, nothing_known, read, serve, split
+from regnal.bridges.http.reads import (
+    NO_INCIDENTS,
+    check,
+    nothing_known,
+    read,
+    serve,
+    serve_incidents,
+    split,
+)
 from regnal.bridges.http.responses import Format, Rendered, Response, text
 from regnal.bridges.http.stamp_header import STAMP_HEADER, with_stamp
-from regnal.messages.base import MemberName, Message, RequestId, Seconds
+from regnal.messages.base import JsonText, MemberName, Message, RequestId, Seconds
 from regnal.messages.requests import Caller, RequestAnswered, RequestRejected
 from regnal.messages.status import StatusSnapshot
 
@@ -55,6 +64,7 @@ class Service:
         hybrid_clock: HybridClock,
         say: Say,
         reader: JournalReader | None,
+        explainer: ExplainDesk | None,
     ) -> None:
         self._name = name
         self._incarnation = incarnation
@@ -63,6 +73,7 @@ class Service:
         self._hybrid_clock = hybrid_clock
         self._say = say
         self._reader = reader
+        self._explainer = explainer
         self._numbers = itertools.count(1)
         self._answers: dict[RequestId, asyncio.Future[RequestAnswered]] = {}
         self._replacing = threading.Lock()
@@ -71,13 +82,19 @@ class Service:
         self._options = options
         self.format = _format(options, product)
         snapshot = nothing_known(name, scope, peer_version, clock())
-        self._served = serve(snapshot, self.format)
+        incidents = serve_incidents(NO_INCIDENTS, self.format)
+        self._served = serve(snapshot, self.format, incidents)
 
     # From any thread.
 
     def publish(self, snapshot: StatusSnapshot) -> None:
         with self._replacing:
-            self._served = serve(snapshot, self.format)
+            self._served = serve(snapshot, self.format, self._served.incidents)
+
+    def publish_incidents(self, document: JsonText) -> None:
+        with self._replacing:
+            served = serve_incidents(document, self.format)
+            self._served = replace(self._served, incidents=served)
 
     def withdraw(self) -> None:
         with self._replacing:
@@ -89,7 +106,10 @@ class Service:
             self.format = _format(options, self._product)
             served = self._served
             self._served = serve(
-                served.snapshot, self.format, withdrawn=served.withdrawn
+                served.snapshot,
+                self.format,
+                serve_incidents(served.incidents.document, self.format),
+                withdrawn=served.withdrawn,
             )
 
     # From the server's thread.
@@ -140,6 +160,9 @@ class Service:
             name, query = split(request.target)
             if name == "journal" and request.method == "GET":
                 return self._guarded(request, self._read_journal(query))
+            if name == "explain" and request.method == "GET":
+                request.is_costly = True
+                return self._guarded(request, self._explain(query))
             brief = request.method != "GET"
             return read(served, request.target, self._clock(), brief=brief)
         route = writes.route_of(request)
@@ -196,6 +219,11 @@ class Service:
         if self._reader is None:
             return text(503, "The journal cannot be read")
         return journal(self._reader, query)
+
+    async def _explain(self, query: str) -> Answer:
+        if self._explainer is None:
+            return text(503, "Explanations are not to be had here")
+        return await explain(self._explainer, query)
 
     def _reject(self, request: Request, status: int, why: str) -> None:
         rejected = RequestRejected(

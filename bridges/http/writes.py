@@ -17,6 +17,7 @@ from regnal.bridges.http.http1 import Request
 from regnal.bridges.http.reads import split
 from regnal.messages.base import Observation, RequestId
 from regnal.messages.requests import (
+    AcknowledgementRequested,
     Caller,
     ConfigPatchRequested,
     ConfigReplaceRequested,
@@ -152,6 +153,31 @@ def failsafe(order: Order) -> Observation:
     )
 
 
+MAXIMUM_ACKNOWLEDGED = 1000
+"""Names in one request; no member keeps more incidents."""
+
+
+def acknowledge(order: Order) -> Observation:
+    """`acknowledge`: a list of names, one name, or `all`."""
+    document = order.document
+    names = document.get("acknowledge")
+    if isinstance(names, str) and names:
+        names = [names]
+    if not isinstance(names, list) or not names:
+        raise Refused(400, 'acknowledge must be a list of names, or "all"')
+    if len(names) > MAXIMUM_ACKNOWLEDGED:
+        raise Refused(400, f"acknowledge has more than {MAXIMUM_ACKNOWLEDGED} names")
+    for name in names:
+        if not isinstance(name, str) or not 0 < len(name) <= MAXIMUM_TEXT:
+            raise Refused(400, "acknowledge: a name is a text")
+    return AcknowledgementRequested(
+        request=order.request,
+        caller=order.caller,
+        incidents=None if names == ["all"] else tuple(names),
+        comment=_text(document, "comment"),
+    )
+
+
 class Route(NamedTuple):
     make: Callable[[Order], Observation]
     body: Literal["none", "optional", "mandatory"]
@@ -168,6 +194,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", "restart"): Route(cancel_restart, "none"),
     ("POST", "reinitialize"): Route(reinitialize, "optional"),
     ("POST", "failsafe"): Route(failsafe, "mandatory"),
+    ("POST", "incidents"): Route(acknowledge, "mandatory"),
 }
 """By method and first segment of the path."""
 

@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from regnal.bridges.dcs.contract import Store, StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.open import open_store
 from regnal.bridges.guard.bridge import GuardBridge
 from regnal.bridges.http.bridge import HttpBridge
+from regnal.bridges.http.explaining import Told
 from regnal.bridges.http.prober import is_alive
 from regnal.bridges.postgres.bridge import PostgresBridge
 from regnal.bridges.watchdog.bridge import WatchdogBridge
@@ -33,11 +35,14 @@ from regnal.journal.serving import ServedJournal
 from regnal.journal.stamps import boot_clock, wall_clock
 from regnal.journal.writer import JournalWriter
 from regnal.messages.daemon import DaemonStarted, ShutdownCompleted
+from regnal.messages.incidents import IncidentsRecalled
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
 from regnal.runtime.journal_witness import JournalWitness
+from regnal.runtime.explaining import Explainer, http_status
+from regnal.runtime.incident_keeper import IncidentKeeper
 from regnal.runtime.narrator import Narrator
 from regnal.runtime.options import (
     ctl_options,
@@ -48,6 +53,7 @@ from regnal.runtime.options import (
 )
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
+from regnal.runtime.recalling import Here, recall
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
 from regnal.runtime.timers import Timers
@@ -92,6 +98,8 @@ class Daemon:
         self._journal = open_journal(effective)
         self._clocks = OtherClocks(self._journal.stamper)
         self._bus = Bus(self._journal, self._journal.stamper, self._clocks)
+        self._journal_directory = journal_options(effective).directory
+        self._explainer = Explainer(self._journal_directory)
         self._process = ProcessBridge(self._bus.voice("process"))
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
@@ -102,6 +110,12 @@ class Daemon:
         self._store = self._open_store(effective)
         self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
+            IncidentKeeper(
+                self._bus.voice(IncidentKeeper.name),
+                self._journal.pins,
+                self._recall,
+                self._explainer,
+            ),
             Timers(self._bus.voice("timers"), boot_clock),
             StallWatch(self._bus.voice("host"), self._bus.mailboxes),
             JournalWitness(self._bus.voice("journal"), self._journal.keep),
@@ -111,7 +125,7 @@ class Daemon:
             self._dcs,
             GuardBridge(
                 postgres_options(effective).data_dir,
-                journal_options(effective).directory / GUARD_RECORD,
+                self._journal_directory / GUARD_RECORD,
                 self._bus.voice("guard"),
                 boot_clock,
             ),
@@ -232,11 +246,28 @@ class Daemon:
             clock=boot_clock,
             hybrid_clock=self._clocks,
             journal=ServedJournal(
-                journal_options(effective).directory,
+                self._journal_directory,
                 self._journal.wait_beyond,
                 wall_clock,
                 "regnal " + importlib.metadata.version("regnal"),
             ),
+            explain=self._tell,
+        )
+
+    def _recall(self) -> IncidentsRecalled:
+        here = Here(
+            incarnation=self._journal.stamper.incarnation,
+            boot=boot_id(),
+            now=boot_clock(),
+            wall=wall_clock() / 1e6,
+        )
+        return recall(self._journal_directory, here)
+
+    def _tell(self, incident: str, form: str, dropped: threading.Event) -> Told:
+        """For a client of the REST API, who does not wait for another explanation."""
+        explained = self._explainer.explain(incident, form, dropped, waits=False)
+        return Told(
+            http_status(explained), explained.output or explained.error.encode()
         )
 
     def _open_store(self, effective: Effective) -> Store:

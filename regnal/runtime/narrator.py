@@ -1,7 +1,8 @@
 """The narrator: tells the log what was decided, in the words that monitoring knows.
 
-One line per heartbeat (docs/contracts.md 10), one per decision of election, with
-the rule's name, which is also its name in the journal and in `explain`.
+One line per heartbeat (docs/contracts.md 10), one per decision of election.  A decision
+ends with the rule's name in brackets, which is also its name in the journal and in
+`explain`; where there was nothing to decide, the line is what monitoring matches.
 """
 
 import logging
@@ -22,11 +23,13 @@ from regnal.messages.host import (
     ClockStepped,
     StallNoticed,
 )
+from regnal.messages.incidents import ExplanationFailed, IncidentJudged
 from regnal.messages.operations import IntentFailed, IntentRefused, PhaseChanged
 from regnal.messages.postgres import OperationFailed
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
 from regnal.runtime.host_narrator import tell_of_host
+from regnal.runtime.incident_narrator import tell_of_incident
 
 logger = logging.getLogger("regnal")
 
@@ -53,6 +56,9 @@ class Narrator:
             self._tell_of_election(heard, step)
         elif part == "postgres_supervisor":
             self._tell_of_postgres(step)
+        elif part == "incidents":
+            for message in step.said:
+                tell_of_incident(message)
 
     def _learn(self, message: Message) -> None:
         match message:
@@ -81,6 +87,8 @@ class Narrator:
                 )
             case StallNoticed() | ActorsLate() | ClockStepped() | ClockSkewSeen():
                 tell_of_host(message)
+            case IncidentJudged() | ExplanationFailed():
+                tell_of_incident(message)
             case ConfigurationApplied(settings=settings):
                 self._paused = settings.paused
                 self._standby_cluster = settings.is_standby_cluster
@@ -100,7 +108,13 @@ class Narrator:
         self._last_rule = rule
         if rule not in QUIET or not is_beat:
             logger.info("Lock owner: %s; I am %s", self._leader, self._member)
-        logger.info("%s%s", "PAUSE: " if self._paused else "", text)
+        logger.info(
+            "%s%s%s",
+            "PAUSE: " if self._paused else "",
+            text,
+            "" if rule in QUIET else f" [{rule}]",
+            extra={"rule": rule},
+        )
 
     def _result(self, rule: str) -> str:
         kind = "standby leader" if self._standby_cluster else "leader"
@@ -150,6 +164,12 @@ RESULTS: Mapping[str, str] = {
     "{leader}",
     "release_the_lease_of_a_dead_primary": "removed leader lock because postgres is "
     "not running",
+    "give_the_lease_up_after_too_many_crashes": "removed leader lock because postgres "
+    "ended unasked too often",
+    "leave_the_lead_to_others_after_too_many_crashes": "not trying to take the leader "
+    "lock because postgres ended unasked too often; `regnalctl ack` allows it again",
+    "hold_the_failover_after_a_recent_one": "not trying to take the leader lock because "
+    "the last automatic failover is too recent; `regnalctl ack` ends that",
     "wait_for_the_supervisor": "an action on PostgreSQL is in progress",
     "wait_to_be_informed": "waiting for the configuration, the DCS and PostgreSQL",
 }

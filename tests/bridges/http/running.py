@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from regnal.bridges.http.bridge import HttpBridge
+from regnal.bridges.http.explaining import Explain
 from regnal.bridges.http.journal_stream import JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.reads import nothing_known
@@ -232,6 +233,7 @@ def serving(
     answering: Answering = lambda message: None,
     clocks: OtherClocks | None = None,
     journal: JournalSource | None = None,
+    explain: Explain | None = None,
 ) -> Iterator[Api]:
     """`clocks`: None: of a member that is alone."""
     daemon = Daemon(answering)
@@ -246,6 +248,7 @@ def serving(
         clock=boot_clock,
         hybrid_clock=clocks or OtherClocks(Stamper("pg1", 3, Clocks())),
         journal=journal,
+        explain=explain,
     )
     daemon.bridge = bridge
     bridge.start()
