@@ -25,6 +25,9 @@ def _command(module: str, name: str, summary: str) -> LazyCommand:
 
 
 COMMANDS = {
+    "ack": _command(
+        "ctl_incidents", "ack", "Acknowledge incidents: somebody has looked at them"
+    ),
     "demote-cluster": _command(
         "ctl_standby", "demote_cluster", "Demote cluster to a standby cluster"
     ),
@@ -36,6 +39,9 @@ COMMANDS = {
     "flush": _command("ctl_flush", "flush", "Discard scheduled events"),
     "history": _command(
         "ctl_history", "history", "Show the history of failovers/switchovers"
+    ),
+    "incidents": _command(
+        "ctl_incidents", "incidents", "List the incidents that nobody has acknowledged"
     ),
     "list": _command("ctl_list", "list", "List the members of the cluster"),
     "pause": _command("ctl_pause", "pause", "Disable auto failover"),

@@ -163,9 +163,9 @@ def _seconds(outage: Any) -> float | None:
 
 
 def _author(author: Any) -> str | None:
-    """The user, or where there is none the address, and with what."""
+    """The user, or else the address; where it did not come through the REST API, what
+    it was and where, such as `shutdown on pg1`."""
     if author is None:
         return None
     who = author.get("username") or author.get("address")
-    what, through = author.get("what"), author.get("through")
-    return f"{what} by {who}" if who else f"{what} on {through}"
+    return str(who or f"{author.get('what')} on {author.get('through')}")

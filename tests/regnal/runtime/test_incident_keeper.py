@@ -175,11 +175,11 @@ def test_of_what_was_dropped_nothing_is_said(
         (None, None),
         (
             {"what": "switchover", "username": "ann", "address": "10.0.0.9"},
-            "switchover by ann",
+            "ann",
         ),
         (
             {"what": "switchover", "username": None, "address": "10.0.0.9"},
-            "switchover by 10.0.0.9",
+            "10.0.0.9",
         ),
         (
             {"what": "shutdown", "username": None, "address": None, "through": "pg1"},
