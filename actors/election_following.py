@@ -95,7 +95,7 @@ def restart_this_member(view: Election, now: Instant) -> Conclusion | None:
         replace(view, busy="restart_in_place", restart=None),
         said=(
             RestartInPlace(
-                timeout=wanted.timeout or settings.primary_start_timeout,
+                timeout=wanted.timeout or settings.start_timeout,
                 request=wanted.request,
                 reason=because("RESTART_REQUESTED"),
             ),

@@ -110,7 +110,7 @@ def _end(
     said: list[Message] = [*announce(before, ended), end]
     if isinstance(intent, BecomePrimary) and not row.failed:
         # Others may rewind only after this checkpoint (RWD-07).
-        timeout = ended.settings.primary_start_timeout if ended.settings else 0
+        timeout = ended.settings.start_timeout if ended.settings else 0
         said.append(CheckpointPostgres(timeout=timeout))
         ended = replace(ended, background="checkpoint_postgres")
     reloading = reload_when_idle(ended)

@@ -95,7 +95,7 @@ def initialise(supervisor: Supervisor) -> Command:
 
 def start_primary(supervisor: Supervisor) -> Command:
     intent = supervisor.intent
-    timeout = _settings(supervisor).primary_start_timeout
+    timeout = _settings(supervisor).start_timeout
     not_after = None
     if isinstance(intent, StartAsPrimary):
         timeout, not_after = intent.timeout, intent.not_after
@@ -108,7 +108,7 @@ def start_standby(supervisor: Supervisor) -> Command:
     return StartPostgres(
         role="standby",
         upstream=upstream_of(supervisor),
-        timeout=_settings(supervisor).primary_start_timeout,
+        timeout=_settings(supervisor).start_timeout,
     )
 
 
@@ -166,7 +166,7 @@ def check(supervisor: Supervisor) -> Command:
 
 
 def recover(supervisor: Supervisor) -> Command:
-    return RecoverCrashed(timeout=_settings(supervisor).primary_start_timeout)
+    return RecoverCrashed(timeout=_settings(supervisor).start_timeout)
 
 
 def rewind(supervisor: Supervisor) -> Command:

@@ -17,6 +17,9 @@ from regnal.messages.base import (
 )
 from regnal.messages.cluster import Tags
 
+DEFAULT_START_TIMEOUT: Seconds = 300
+"""Of primary_start_timeout."""
+
 
 class PermanentSlot(Value):
     """One entry of `slots`."""
@@ -90,7 +93,7 @@ class Settings(Value):
 
     check_timeline: bool = False
     max_timelines_history: int = 0
-    primary_start_timeout: Seconds = 300
+    primary_start_timeout: Seconds = DEFAULT_START_TIMEOUT
     primary_stop_timeout: Seconds = 0
     """0 or less: no limit."""
 
@@ -144,6 +147,12 @@ class Settings(Value):
 
     lease_margin: Seconds = 5
     """How long before the lease ends a primary must have begun to stop."""
+
+    @property
+    def start_timeout(self) -> Seconds:
+        """How long PostgreSQL may take to start, or to recover.  A primary_start_timeout
+        of 0 only says that the crash of a primary is a failover (ELEC-11)."""
+        return self.primary_start_timeout or DEFAULT_START_TIMEOUT
 
     @property
     def is_standby_cluster(self) -> bool:

@@ -1,8 +1,9 @@
 """The narrator: tells the log what was decided, in the words that monitoring knows.
 
 One line per heartbeat (docs/contracts.md 10), one per decision of election.  A decision
-ends with the rule's name in brackets, which is also its name in the journal and in
-`explain`; where there was nothing to decide, the line is what monitoring matches.
+has the rule's name as its field `rule`, which is also its name in the journal and in
+`explain`: in plain text it ends the line (`... rule=promote_with_the_lease`), so that
+what monitoring matches stands before it.
 """
 
 import logging
@@ -108,13 +109,9 @@ class Narrator:
         self._last_rule = rule
         if rule not in QUIET or not is_beat:
             logger.info("Lock owner: %s; I am %s", self._leader, self._member)
-        logger.info(
-            "%s%s%s",
-            "PAUSE: " if self._paused else "",
-            text,
-            "" if rule in QUIET else f" [{rule}]",
-            extra={"rule": rule},
-        )
+        # The log puts fields behind the sentence, or into the members of a JSON line.
+        fields = {} if rule in QUIET else {"rule": rule}
+        logger.info("%s%s", "PAUSE: " if self._paused else "", text, extra=fields)
 
     def _result(self, rule: str) -> str:
         kind = "standby leader" if self._standby_cluster else "leader"

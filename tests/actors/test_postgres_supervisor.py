@@ -43,7 +43,7 @@ from regnal.messages.postgres import (
     Upstream,
 )
 from regnal.messages.reasons import because
-from regnal.messages.settings import StandbyCluster
+from regnal.messages.settings import DEFAULT_START_TIMEOUT, StandbyCluster
 from regnal.messages.timers import SetTimer
 from tests.actors.builders import begun, configured
 from tests.actors.operator_model import Answer, Machine, control
@@ -591,6 +591,24 @@ def test_the_checkpoint_after_a_promotion_keeps_nobody_waiting() -> None:
     assert told.told.of(CancelOperation)
     told.answer("cancelled")
     assert isinstance(only_order(told), RestartPostgres)
+
+
+@pytest.mark.parametrize(
+    ("given", "when", "order"),
+    [
+        pytest.param(STOPPED_STANDBY, FOLLOW, StartPostgres, id="start as standby"),
+        pytest.param(CRASHED, COMPARE, RecoverCrashed, id="crash recovery"),
+    ],
+)
+def test_no_start_timeout_of_a_primary_leaves_others_their_time(
+    given: dict[str, Any], when: Message, order: type[Message]
+) -> None:
+    """ELEC-11: 0 only says that the crash of a primary is a failover."""
+    told = machine(given, primary_start_timeout=0, use_pg_rewind=True)
+    told.hear(when)
+    found = only_order(told)
+    assert isinstance(found, order)
+    assert found.timeout == DEFAULT_START_TIMEOUT  # type: ignore[attr-defined]  # of both
 
 
 # What is not known yet, and what nobody asked for.

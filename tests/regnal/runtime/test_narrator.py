@@ -1,5 +1,6 @@
 """What the log tells: the lines that monitoring matches, and the rule behind a decision."""
 
+import json
 import logging
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from regnal.actors.election import RULES
 from regnal.actors.step import Step
+from regnal.configuration.log_format import Formats, make_formatter
 from regnal.messages.base import Message
 from regnal.messages.incidents import (
     ExplanationFailed,
@@ -61,7 +63,8 @@ def test_a_heartbeat_s_line_is_what_monitoring_matches(
 ) -> None:
     """Contracts, section 10."""
     decide(narrator(), rule, ObservePostgres())
-    assert caplog.messages == [line]
+    (record,) = caplog.records
+    assert make_formatter(Formats()).format(record).endswith(f"INFO: {line}")
 
 
 def test_in_pause_it_says_so(caplog: pytest.LogCaptureFixture) -> None:
@@ -73,14 +76,16 @@ def test_in_pause_it_says_so(caplog: pytest.LogCaptureFixture) -> None:
 def test_every_decision_names_its_rule(
     rule: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As the journal and explain call it, behind the text that is matched."""
+    """As the journal and explain call it, behind the text that monitoring matches."""
     decide(narrator(), rule, ORDER)
-    owner, line = caplog.messages
-    assert owner == "Lock owner: pg2; I am pg1"
-    assert line.endswith(f" [{rule}]")
+    owner, line = (make_formatter(Formats()).format(r) for r in caplog.records)
+    assert owner.endswith("INFO: Lock owner: pg2; I am pg1")
+    line = line.partition("INFO: ")[2]
+    assert line.endswith(f" rule={rule}")
     text = RESULTS.get(rule, rule.replace("_", " "))
     assert line.startswith(text.partition("{")[0])
-    assert caplog.records[-1].rule == rule  # type: ignore[attr-defined]  # of the JSON
+    as_json = make_formatter(Formats(type="json")).format(caplog.records[-1])
+    assert json.loads(as_json)["rule"] == rule
 
 
 def opened(weight: Any) -> IncidentOpened:
