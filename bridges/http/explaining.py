@@ -30,6 +30,7 @@ CONTENT_TYPES = {
     "json": "application/json",
     "text": "text/plain; charset=utf-8",
     "markdown": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
 }
 """By the formats of `regnal explain`."""
 

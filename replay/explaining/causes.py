@@ -179,6 +179,18 @@ CAUSES: Mapping[str, Cause] = {
         "the hook ended with a status that is not 0",
         "read what the hook prints; it may itself depend on what had failed",
     ),
+    "failover_held": Cause(
+        "the failover was held up, since the last one was too recent",
+        "a member that could have raced said so (hold_the_failover_after_a_recent_one)",
+        "`regnalctl ack` the incident before, or fail over by hand; look at "
+        "incident_policy.min_time_between_failovers",
+    ),
+    "crash_loop": Cause(
+        "PostgreSQL of {member} had ended too often to be let lead again",
+        "it gave its lease up (give_the_lease_up_after_too_many_crashes)",
+        "mend what ends it, then `regnalctl ack`; look at "
+        "incident_policy.crash_loop_limit",
+    ),
     "no_eligible_candidate": Cause(
         "no member could take the place of {member}",
         "each was passed over, with a reason",

@@ -24,6 +24,7 @@ def hindrances(look: Look) -> tuple[Finding, ...]:
     return (
         *_paused(look),
         *_failed_promotions(look),
+        *_forbidden_by_policy(look),
         *_nobody_eligible(look),
         *_store_away(look),
     )
@@ -81,6 +82,20 @@ def _failed_promotions(look: Look) -> Iterator[Finding]:
             {"member": failed.member, "reason": reason},
             (failed,),
         )
+
+
+POLICY = {
+    "election/hold_the_failover_after_a_recent_one": "failover_held",
+    "election/give_the_lease_up_after_too_many_crashes": "crash_loop",
+}
+"""Steps of election that policy made, and what they are called."""
+
+
+def _forbidden_by_policy(look: Look) -> Iterator[Finding]:
+    for rule, code in POLICY.items():
+        step = look.evidence.first(look.ended_writing, look.end, rule)
+        if step is not None:
+            yield Finding(code, {"member": step.member, **step.data}, (step,))
 
 
 def _nobody_eligible(look: Look) -> Iterator[Finding]:

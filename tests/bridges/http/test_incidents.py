@@ -149,6 +149,7 @@ def explaining(why: Explanations) -> Iterator[Api]:
             ("latest", "markdown"),
             "text/markdown; charset=utf-8",
         ),
+        ("?format=html", ("latest", "html"), "text/html; charset=utf-8"),
     ],
 )
 def test_an_explanation_is_told(

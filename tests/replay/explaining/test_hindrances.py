@@ -127,6 +127,22 @@ def test_a_hook_that_refuses_is_the_cause_where_nobody_else_can() -> None:
     assert judgement.cause.code == "pre_promote_refused"
 
 
+def test_policy_is_the_cause_where_it_kept_others_from_leading() -> None:
+    held = lost().mark("pg2", 78.0, "election/hold_the_failover_after_a_recent_one")
+    _, judgement = judged(held)
+    assert judgement.cause.code == "failover_held"
+    assert judgement.cause.facts["member"] == "pg2"
+
+
+def test_a_crash_loop_that_another_ends_is_told_beside_the_cause() -> None:
+    scene = Scene("pg1", "pg2").exit("pg1", 50.0, signal=9)
+    scene.mark("pg1", 50.1, "election/give_the_lease_up_after_too_many_crashes")
+    scene.leads("pg2", 50.5)
+    _, judgement = judged_outage(scene)
+    assert judgement.cause.code == "postgres_killed"
+    assert [one.code for one in judgement.hindrances] == ["crash_loop"]
+
+
 def test_a_pause_is_the_cause_also_if_somebody_took_over_after_it() -> None:
     scene = Scene("pg1", "pg2")
     for name in ("pg1", "pg2"):

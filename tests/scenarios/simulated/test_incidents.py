@@ -299,7 +299,7 @@ POLICY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("seed", [101, 102])
+@pytest.mark.parametrize("seed", [101])
 def test_no_law_breaks_where_policy_is_on(seed: int) -> None:
     """Whoever is barred at the end is let lead again by a person."""
     live(seed, acknowledging=True, **POLICY)
