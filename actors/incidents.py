@@ -14,7 +14,8 @@ from regnal.actors import (
     incidents_policy,
     incidents_telling,
 )
-from regnal.actors.incidents_state import Incidents, learn
+from regnal.actors.incidents_learning import learn
+from regnal.actors.incidents_state import Incidents
 from regnal.actors.rule_list import all_that_apply
 from regnal.actors.step import Decider, Step
 from regnal.messages.base import MemberName, Message

@@ -90,13 +90,21 @@ def open_when_a_reign_ends(state: Incidents, now: Instant) -> Remark[Incidents] 
     if planned:
         parts = tuple(incident for incident in parts if incident.weight == "outage")
     weight: IncidentWeight = "notice" if planned and not parts else "outage"
-    gone_for = now - state.gone_at if state.gone_at is not None else 0.0
+    moments = (former.left_at, state.heard.gone_at, state.gone_at)
+    since = next((moment for moment in moments if moment is not None), now)
     if state.leader is None:
         text = f"nobody holds the leader key, which {name} had"
     else:
         text = f"{state.leader} holds the leader key, which {name} had"
     opened = _opened(
-        state, now, "reign_ended", weight, text, parts, lasted=gone_for, former=former
+        state,
+        now,
+        "reign_ended",
+        weight,
+        text,
+        parts,
+        lasted=now - since,
+        former=former,
     )
     return _begin(replace(state, gone_told=True), now, opened)
 

@@ -18,6 +18,7 @@ from regnal.messages.base import (
     Value,
     WallTime,
 )
+from regnal.messages.cluster import Revision
 from regnal.messages.reasons import Reason
 
 IncidentName: TypeAlias = str
@@ -188,6 +189,16 @@ class IncidentLapsed(Decision):
     at: WallTime
 
 
+class OwnReign(Value):
+    """We led when the daemon ended, and did not give the key away."""
+
+    revision: Revision
+    """Of the leader key."""
+
+    until: Instant
+    """The last moment that was written down."""
+
+
 class IncidentsRecalled(Observation):
     """What the journal remembers from before the daemon's start.  Instants are of this
     boot: those of another were converted by the wall clock."""
@@ -198,6 +209,9 @@ class IncidentsRecalled(Observation):
 
     crashes: tuple[Instant, ...]
     """Unasked ends of PostgreSQL as primary, the oldest first."""
+
+    reign: OwnReign | None
+    """None: another led, or we left in order, or too long ago."""
 
     trouble: str | None
     """What kept us from reading all that there is; None: nothing did."""

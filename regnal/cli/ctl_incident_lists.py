@@ -76,6 +76,8 @@ def _merged(views: Mapping[MemberName, Told]) -> dict[str, Any]:
         for key in ("leader", "change", "acknowledged_by", "comment"):
             if merged.get(key) is None:
                 merged[key] = view.get(key)
+    # Whom it befell may have been away, and have seen it last.
+    merged["began"] = min(str(view.get("began")) for view in views.values())
     is_wanted = merged.get("weight") == "notice"
     merged["open_on"] = (
         [] if is_wanted else [name for name in names if views[name].get("open")]

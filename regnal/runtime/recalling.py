@@ -26,11 +26,14 @@ from regnal.journal.places import Segment, segments
 from regnal.journal.reader import MAXIMUM_LINE, Record
 from regnal.journal.stamps import Incarnation, parse_hlc
 from regnal.messages.base import Bytes, Instant, Message, Seconds
-from regnal.messages.incidents import Incident, IncidentsRecalled
+from regnal.messages.incidents import Incident, IncidentsRecalled, OwnReign
 
 LOOK_BACK = 3
 """Segments of lives before that are looked at: each begins with a snapshot, so that the
 newest is enough unless its beginning is damaged."""
+
+OWN_REIGN_WITHIN: Seconds = 86400.0
+"""A reign of ours that ended longer ago in our absence is history, and no incident."""
 
 READ_AT_MOST: Bytes = 256 * 1024 * 1024
 """Of all of them: about a second."""
@@ -39,6 +42,12 @@ _HEAD: Bytes = 600
 """Within them a record has named its kind, its actor or its type."""
 
 _SNAPSHOT = b'"kind":"snapshot","actor":"%b"' % INCIDENTS.name.encode()
+_VIEW = b'"type":"cluster_observed"'
+_LIVED = re.compile(rb'"kind":"(?:message|step)"')
+_ACQUIRED = b'"type":"leader_acquired"'
+_GIVEN_AWAY = re.compile(
+    rb'"type":"(?:shutdown_requested|leader_handed_over|leader_released)"'
+)
 _TYPE = re.compile(
     rb'"type":"(?:%b)"' % b"|".join(kind_of(word).encode() for word in FOLDED)
 )
@@ -79,14 +88,36 @@ class _Found:
     after: int = 0
     """How many of the messages came before the snapshot."""
 
+    view: bytes | None = None
+    """The last view of the cluster."""
+
+    is_given_away: bool = False
+    """Whether we gave the key away, or were about to, since we had it last."""
+
+    last: bytes = b""
+    """The last message or step."""
+
     damaged: int = 0
     """Records that are not as they were written."""
+
+    def note(self, line: bytes, head: bytes) -> None:
+        """What tells of the leader key, and of the daemon's last moment.  What mended
+        the segment at a later start does not."""
+        if _LIVED.search(head):
+            self.last = line
+        if _VIEW in head:
+            self.view = line
+        elif _ACQUIRED in head:
+            self.is_given_away = False
+        elif _GIVEN_AWAY.search(head):
+            self.is_given_away = True
 
 
 def recall(directory: Path, here: Here) -> IncidentsRecalled:
     """The memory, its instants those of this boot.  Never raises."""
     trouble: str | None = None
     memory = Memory()
+    reign: OwnReign | None = None
     try:
         found, trouble = _look_back(directory, here)
         frame: _Frame | None = None
@@ -98,10 +129,14 @@ def recall(directory: Path, here: Here) -> IncidentsRecalled:
         if frame is not None:
             now = _Frame(here.incarnation, here.boot, here.now, here.wall)
             memory = _moved(memory, _shift(frame, now), latest=here.now)
+            reign = _own_reign(found[-1], here, _shift(frame, now))
     except OSError as error:
         trouble = str(error)
     return IncidentsRecalled(
-        incidents=memory.incidents, crashes=memory.crashes, trouble=trouble
+        incidents=memory.incidents,
+        crashes=memory.crashes,
+        reign=reign,
+        trouble=trouble,
     )
 
 
@@ -143,6 +178,7 @@ def _gather(frame: _Frame, lines: Iterable[bytes], left: Bytes) -> tuple[_Found,
             break
         before, previous = previous, _hash_of(line)
         head = line[:_HEAD]
+        found.note(line, head)
         is_wanted = _SNAPSHOT in head or _TYPE.search(head) is not None
         if not is_wanted:
             continue
@@ -178,6 +214,24 @@ def _fold(memory: Memory, found: _Found) -> Memory:
         if message is not None:
             memory = remember(memory, message)
     return memory
+
+
+def _own_reign(newest: _Found, here: Here, by: Seconds) -> OwnReign | None:
+    """Whether we led to the end of that life, without giving the key away."""
+    if newest.view is None or newest.is_given_away:
+        return None
+    try:
+        record = _object(newest.view)
+        leader = record["data"]["view"]["leader"]
+        member = str(record["id"]).rpartition("/")[0].rpartition("/")[0]
+        if leader["name"] != member:
+            return None
+        until = min(float(_object(newest.last)["at"]) + by, here.now)
+        if here.now - until > OWN_REIGN_WITHIN:
+            return None
+        return OwnReign(revision=leader["revision"], until=until)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _memory_in(snapshot: dict[str, Any]) -> Memory:

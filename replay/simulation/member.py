@@ -71,7 +71,10 @@ class SimulatedMember:
         state = self._last.states.get(INCIDENTS.name) if self._last else None
         memory = state.memory if state is not None else Memory()
         return IncidentsRecalled(
-            incidents=memory.incidents, crashes=memory.crashes, trouble=None
+            incidents=memory.incidents,
+            crashes=memory.crashes,
+            reign=None,
+            trouble=None,
         )
 
     def start(self) -> Daemon:

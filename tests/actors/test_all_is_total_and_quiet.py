@@ -201,6 +201,7 @@ ANYTHING: tuple[Message, ...] = (
             ),
         ),
         crashes=(1e18,),
+        reign=None,
         trouble=None,
     ),
     StallNoticed(

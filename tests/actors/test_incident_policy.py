@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from regnal.actors.incidents import INCIDENTS
-from regnal.actors.incidents_state import ATTEMPTS, RETRY_AFTER, Incidents
+from regnal.actors.incidents_learning import ATTEMPTS, RETRY_AFTER
+from regnal.actors.incidents_state import Incidents
 from regnal.messages.base import Message
 from regnal.messages.incidents import (
     CrashCounted,
@@ -175,7 +176,7 @@ def test_what_was_forbidden_before_a_restart_is_so_before_anything_is_known() ->
     both = crashed(leader(**LIMITED, **HOLDING), 3).hear(held_by("pg2", 33), at=150.0)
     found = both.state.memory
     recalled = IncidentsRecalled(
-        incidents=found.incidents, crashes=found.crashes, trouble=None
+        incidents=found.incidents, crashes=found.crashes, reign=None, trouble=None
     )
     told = begun(INCIDENTS).hear(recalled, at=160.0)
     assert told.of(LeadershipBarred)[0].incident == "reign-10"

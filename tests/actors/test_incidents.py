@@ -14,8 +14,8 @@ from regnal.actors.incident_memory import (
 )
 from regnal.actors.incident_names import SAME_REIGN
 from regnal.actors.incidents import INCIDENTS, RULES
+from regnal.actors.incidents_learning import REPEATED
 from regnal.actors.incidents_opening import PIN_BEFORE
-from regnal.actors.incidents_state import REPEATED
 from regnal.messages.base import Message
 from regnal.messages.cluster import FailoverRequest, StoreAnswered, StoreUnreachable
 from regnal.messages.daemon import ActorFailed
@@ -27,6 +27,7 @@ from regnal.messages.incidents import (
     IncidentOpened,
     IncidentSettled,
     IncidentsRecalled,
+    OwnReign,
     PinJournal,
     SuccessorNoted,
     UnpinJournal,
@@ -396,7 +397,7 @@ def test_what_was_wanted_needs_nobody_s_word() -> None:
 
 
 def recalled(*found: Incident) -> IncidentsRecalled:
-    return IncidentsRecalled(incidents=found, crashes=(), trouble=None)
+    return IncidentsRecalled(incidents=found, crashes=(), reign=None, trouble=None)
 
 
 def test_what_is_recalled_stays_open_and_pinned() -> None:
@@ -411,6 +412,31 @@ def test_what_is_recalled_stays_open_and_pinned() -> None:
     told = told.hear(configured(), phase("standby"), held_by("pg3", 33))
     assert len(incidents(told)) == 1
     assert len(told.hear(WAKE, at=200.0).of(IncidentSettled)) == 1
+
+
+def led_until(at: float) -> IncidentsRecalled:
+    """pg1 led under the key of revision 10 when its daemon ended."""
+    return IncidentsRecalled(
+        incidents=(), crashes=(), reign=OwnReign(revision=10, until=at), trouble=None
+    )
+
+
+def test_a_leader_that_died_learns_at_its_start_that_its_reign_has_ended() -> None:
+    """Its journal tells best what happened: it is to be kept."""
+    told = begun(INCIDENTS).hear(led_until(40.0), configured(), held_by("pg2", 33))
+    opened = only(told.of(IncidentOpened))
+    assert (opened.incident, opened.member) == ("reign-10", "pg1")
+    assert opened.began_at == 40.0
+    assert only(told.of(PinJournal)).incident == "reign-10"
+
+
+@pytest.mark.parametrize("revision", [10, 12])
+def test_a_leader_that_still_leads_after_its_start_has_no_incident(
+    revision: int,
+) -> None:
+    told = begun(INCIDENTS).hear(led_until(40.0), configured())
+    told = told.hear(held_by("pg1", revision), WAKE, at=150.0)
+    assert incidents(told) == {}
 
 
 def test_what_was_closed_before_the_restart_pins_nothing() -> None:

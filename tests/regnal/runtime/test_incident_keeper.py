@@ -30,7 +30,7 @@ from tests.actors.builders import envelope
 from tests.journal.builders import Member
 
 DEADLINE = 10.0
-RECALLED = IncidentsRecalled(incidents=(), crashes=(), trouble=None)
+RECALLED = IncidentsRecalled(incidents=(), crashes=(), reign=None, trouble=None)
 STORY = {
     "verdict": {
         "cause": "postgres_killed",

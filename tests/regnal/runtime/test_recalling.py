@@ -21,9 +21,11 @@ from regnal.journal.places import segments
 from regnal.journal.retention import compress
 from regnal.journal.stamps import Stamper
 from regnal.messages.base import Message
+from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.incidents import IncidentJudged, IncidentsRecalled
+from regnal.messages.lease import LeaderHandedOver, LeaderReleased
 from regnal.runtime.recalling import Here, recall
-from tests.actors.builders import configured, phase
+from tests.actors.builders import acquired, configured, phase
 from tests.actors.incident_stories import WAKE, acknowledged, exited, held_by, stalled
 from tests.journal.builders import FakeTime
 
@@ -57,6 +59,8 @@ class Life:
                 message, said_by="test", cause=None, trace=None
             )
             self.ledger.enter(message_entry(heard))
+            if not isinstance(message, INCIDENTS.hears):
+                continue
             step = INCIDENTS.handle(self.state, heard)
             self.state = step.state
             said = [
@@ -147,6 +151,40 @@ def test_it_is_remembered_from_a_compressed_segment_too(tmp_path: Path) -> None:
     assert again.recalled().incidents == before.state.memory.incidents
 
 
+@pytest.mark.parametrize(
+    ("story", "is_remembered"),
+    [
+        pytest.param(BEGIN, True, id="it led to the end"),
+        pytest.param((*BEGIN, held_by("pg2", 33)), False, id="another led"),
+        pytest.param((*BEGIN, held_by(None)), False, id="nobody led"),
+        pytest.param(
+            (*BEGIN, ShutdownRequested(signal=15)), False, id="it was told to stop"
+        ),
+        pytest.param(
+            (*BEGIN, LeaderHandedOver(to="pg2")), False, id="it handed the key over"
+        ),
+        pytest.param(
+            (LeaderReleased(member="pg1"), acquired(), *BEGIN), True, id="it came back"
+        ),
+    ],
+)
+def test_a_leader_that_died_remembers_its_reign(
+    story: tuple[Message, ...], is_remembered: bool, tmp_path: Path
+) -> None:
+    before = Life(tmp_path).hear(*story)
+    found = Life(tmp_path, 2, time=before.time).recalled()
+    assert (found.reign is not None) == is_remembered
+    if found.reign is not None:
+        assert found.reign.revision == 10
+        assert found.reign.until == before.time.seconds
+
+
+def test_a_reign_of_long_ago_is_no_news(tmp_path: Path) -> None:
+    before = Life(tmp_path).hear(*BEGIN)
+    before.time.seconds += 2 * 86_400
+    assert Life(tmp_path, 2, time=before.time).recalled().reign is None
+
+
 def test_many_lives_in_short_order_lose_nothing(tmp_path: Path) -> None:
     life = Life(tmp_path).hear(*CRASH_AND_FAILOVER)
     for _ in range(5):
@@ -180,7 +218,7 @@ def test_a_wall_clock_that_was_set_back_moves_nothing_into_the_future(
 
 def test_an_empty_journal_has_nothing_to_remember(tmp_path: Path) -> None:
     assert Life(tmp_path).recalled() == IncidentsRecalled(
-        incidents=(), crashes=(), trouble=None
+        incidents=(), crashes=(), reign=None, trouble=None
     )
 
 
@@ -189,7 +227,9 @@ def test_a_journal_of_an_older_program_is_harmless(tmp_path: Path) -> None:
     before = Life(tmp_path, deciders=OTHERS)
     before.ledger.close()
     found = Life(tmp_path, incarnation=2, time=before.time).recalled()
-    assert found == IncidentsRecalled(incidents=(), crashes=(), trouble=None)
+    assert found == IncidentsRecalled(
+        incidents=(), crashes=(), reign=None, trouble=None
+    )
 
 
 def test_an_incident_of_another_program_is_read_as_far_as_it_is_known(
