@@ -74,6 +74,14 @@ def test_a_killed_primary_is_remembered_until_somebody_has_seen_it(
         cluster.wait("no pins", lambda m=member: not keeps(m, name))  # type: ignore[misc]
     assert json.loads(cluster.ctl("incidents", "-f", "json")) == []
 
+    # It may lead again; and what somebody asked for needs nobody's acknowledgement.
+    cluster.ctl(
+        "switchover", "--leader", leader.name, "--candidate", former.name, "--force"
+    )
+    cluster.wait("the switchover", lambda: cluster.cluster.leader() is former)
+    cluster.wait("its record", lambda: changes(cluster) == {"planned"})
+    assert open_names(cluster) == {"nothing"}
+
 
 def is_strict(member: Member) -> bool:
     settings = heard(member, "configuration_applied")[-1]["data"]["settings"]
@@ -102,6 +110,11 @@ def open_names(cluster: Stage) -> set[str]:
         for member in cluster.members
         for one in incidents(member, "?open") or [{"name": "nothing"}]
     }
+
+
+def changes(cluster: Stage) -> set[str | None]:
+    """How the last change of leader came about, as each member knows it."""
+    return {incidents(member)[0]["change"] for member in cluster.members}
 
 
 def keeps(member: Member, name: str) -> bool:
