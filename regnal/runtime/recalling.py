@@ -23,7 +23,8 @@ from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.encoding import HASH_TAIL, chain, kind_of
 from regnal.journal.entries import number_of
 from regnal.journal.places import Segment, segments
-from regnal.journal.reader import MAXIMUM_LINE, Record
+from regnal.journal.reader import Record
+from regnal.journal.segment_input import MAXIMUM_LINE
 from regnal.journal.stamps import Incarnation, parse_hlc
 from regnal.messages.base import Bytes, Instant, Message, Seconds
 from regnal.messages.incidents import Incident, IncidentsRecalled, OwnReign
