@@ -11,7 +11,7 @@ from regnal.actors.incident_memory import remember
 from regnal.actors.incident_names import SAME_REIGN, own_incident, reign_incident
 from regnal.actors.incidents_state import Happening, Incidents, Key
 from regnal.actors.rule_list import Remark
-from regnal.messages.base import Instant, Message
+from regnal.messages.base import Instant, Message, WallTime
 from regnal.messages.cluster import FailoverRequest
 from regnal.messages.incidents import (
     ChangeOfLeader,
@@ -66,10 +66,15 @@ def decided(state: Incidents, *decisions: Message) -> Incidents:
     return replace(state, memory=memory)
 
 
+def told_since(incident: Incident, state: Incidents, now: Instant) -> WallTime:
+    """From when on the journal tells of it."""
+    return state.heard.wall_before(now - incident.began_at + PIN_BEFORE)
+
+
 def pinned(incident: Incident, state: Incidents, now: Instant) -> PinJournal:
     """The order to keep the journal around its beginning."""
-    span = now - incident.began_at + PIN_BEFORE
-    return PinJournal(incident=incident.name, since=state.heard.wall_before(span))
+    since = told_since(incident, state, now)
+    return PinJournal(incident=incident.name, since=since)
 
 
 def open_when_a_reign_ends(state: Incidents, now: Instant) -> Remark[Incidents] | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from regnal.actors.incident_names import SAME_REIGN
+from regnal.actors.incidents_opening import told_since
 from regnal.actors.incidents_state import Explaining, Incidents
 from regnal.actors.rule_list import Remark
 from regnal.messages.base import Instant, JsonText
@@ -82,9 +83,12 @@ def explain_what_has_settled(
             return None
         attempt = explaining.attempt + 1
     name = state.unexplained[0]
+    incident = state.memory.find(name)
+    if incident is None:  # it lapsed, and so much came after it that it is forgotten
+        return Remark(replace(state, unexplained=state.unexplained[1:]))
     return Remark(
         replace(state, explaining=Explaining(name, attempt)),
-        (ExplainIncident(incident=name),),
+        (ExplainIncident(incident=name, since=told_since(incident, state, now)),),
         {"attempt": attempt},
     )
 

@@ -241,6 +241,8 @@ class ExplainIncident(Command):
 
     kind: Literal["explain_incident"] = "explain_incident"
     incident: IncidentName
+    since: WallTime
+    """From when on the journals tell of it."""
 
 
 class DropExplanation(Command):

@@ -5,6 +5,7 @@ one thread waits for it on behalf of the client, and has it ended if the client 
 """
 
 import asyncio
+import json
 import logging
 import queue
 import threading
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from regnal.bridges.http.responses import Response, text
-from regnal.messages.base import Seconds
+from regnal.messages.base import JsonText, Seconds, WallTime
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +45,22 @@ class Told(NamedTuple):
     body: bytes
 
 
-Explain = Callable[[str, str, threading.Event], Told]
-"""`(incident, format, dropped)`: blocks until it is told, or `dropped` is set."""
+class Question(NamedTuple):
+    """What a client wants to know."""
+
+    incident: str
+    form: str
+    since: WallTime | None
+    """When it began, where that is known."""
+
+
+Explain = Callable[[Question, threading.Event], Told]
+"""Blocks until it is told, or the event is set: nobody wants it any more."""
 
 
 @dataclass(slots=True)
 class _Job:
-    incident: str
-    form: str
+    question: Question
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[Told]
     dropped: threading.Event
@@ -88,12 +97,12 @@ class ExplainDesk:
         if self._thread.is_alive():
             self._thread.join(STOP_WITHIN)
 
-    async def ask(self, incident: str, form: str) -> Told:
+    async def ask(self, question: Question) -> Told:
         """From the event loop.  Cancelled when the client leaves."""
         if self._current is not None:
             return BUSY
         loop = asyncio.get_running_loop()
-        job = _Job(incident, form, loop, loop.create_future(), threading.Event())
+        job = _Job(question, loop, loop.create_future(), threading.Event())
         self._current = job
         self._jobs.put(job)
         try:
@@ -105,9 +114,11 @@ class ExplainDesk:
         while (job := self._jobs.get()) is not None:
             told = FAILED
             try:
-                told = self._explain(job.incident, job.form, job.dropped)
+                told = self._explain(job.question, job.dropped)
             except Exception:  # the edge of a thread, which has to serve the next
-                logger.exception("Explaining %s for a client failed.", job.incident)
+                logger.exception(
+                    "Explaining %s for a client failed.", job.question.incident
+                )
             finally:
                 self._current = None
                 job.answer(told)
@@ -133,13 +144,22 @@ def parse_question(query: str) -> tuple[str, str]:
     return incident, form
 
 
-async def explain(desk: ExplainDesk, query: str) -> Response:
-    """The answer to GET /explain."""
+async def explain(desk: ExplainDesk, incidents: JsonText, query: str) -> Response:
+    """The answer to GET /explain; `incidents` is the list of GET /incidents."""
     try:
         incident, form = parse_question(query)
     except ValueError as error:
         return text(400, f"Bad parameters: {error}")
-    told = await desk.ask(incident, form)
+    told = await desk.ask(Question(incident, form, _began(incidents, incident)))
     if told.status != 200:
         return Response(told.status, told.body)
     return Response(200, told.body, CONTENT_TYPES[form])
+
+
+def _began(incidents: JsonText, name: str) -> WallTime | None:
+    """When the incident began, or for the latest the last that nobody had wanted."""
+    for known in json.loads(incidents):
+        is_latest = name == LATEST and known["weight"] != "notice"
+        if is_latest or name in (known["name"], *known["includes"]):
+            return str(known["began"])
+    return None

@@ -223,7 +223,8 @@ class Service:
     async def _explain(self, query: str) -> Answer:
         if self._explainer is None:
             return text(503, "Explanations are not to be had here")
-        return await explain(self._explainer, query)
+        incidents = self._served.incidents.document
+        return await explain(self._explainer, incidents, query)
 
     def _reject(self, request: Request, status: int, why: str) -> None:
         rejected = RequestRejected(

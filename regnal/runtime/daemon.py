@@ -23,6 +23,7 @@ from regnal.bridges.dcs.contract import Store, StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.open import open_store
 from regnal.bridges.guard.bridge import GuardBridge
 from regnal.bridges.http.bridge import HttpBridge
+from regnal.bridges.http.explaining import Question as Asked
 from regnal.bridges.http.explaining import Told
 from regnal.bridges.http.prober import is_alive
 from regnal.bridges.postgres.bridge import PostgresBridge
@@ -40,9 +41,9 @@ from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
-from regnal.runtime.journal_witness import JournalWitness
-from regnal.runtime.explaining import Explainer, http_status
+from regnal.runtime.explaining import Explainer, Question, earlier, http_status
 from regnal.runtime.incident_keeper import IncidentKeeper
+from regnal.runtime.journal_witness import JournalWitness
 from regnal.runtime.narrator import Narrator
 from regnal.runtime.options import (
     ctl_options,
@@ -100,6 +101,7 @@ class Daemon:
         self._bus = Bus(self._journal, self._journal.stamper, self._clocks)
         self._journal_directory = journal_options(effective).directory
         self._explainer = Explainer(self._journal_directory)
+        self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
@@ -217,7 +219,9 @@ class Daemon:
     def _reconfigure(self, effective: Effective) -> None:
         self._logs.configure(log_options(effective.document))
         self._postgres.reconfigure(postgres_options(effective, self._arena_max))
-        self._http.reconfigure(rest_options(effective), ctl_options(effective))
+        client = ctl_options(effective)
+        self._http.reconfigure(rest_options(effective), client)
+        self._explainer.reconfigure(effective.settings.api_url, client)
 
     def _demote_for_a_broken_actor(self, actor: str) -> None:
         """An actor fails on message after message: better no primary than one that
@@ -263,9 +267,11 @@ class Daemon:
         )
         return recall(self._journal_directory, here)
 
-    def _tell(self, incident: str, form: str, dropped: threading.Event) -> Told:
+    def _tell(self, asked: Asked, dropped: threading.Event) -> Told:
         """For a client of the REST API, who does not wait for another explanation."""
-        explained = self._explainer.explain(incident, form, dropped, waits=False)
+        since = None if asked.since is None else earlier(asked.since)
+        question = Question(asked.incident, asked.form, since)
+        explained = self._explainer.explain(question, dropped, waits=False)
         return Told(
             http_status(explained), explained.output or explained.error.encode()
         )

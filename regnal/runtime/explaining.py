@@ -14,10 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from regnal.messages.base import Bytes, Seconds
+from pydantic_core import to_json
+
+from regnal.bridges.http.options import ClientOptions
+from regnal.messages.base import Bytes, Seconds, WallTime
 from regnal.messages.incidents import IncidentName
 
 EXPLAIN_WITHIN: Seconds = 120.0
@@ -35,6 +39,9 @@ MEMORY_LIMIT: Bytes = 2 * 1024 * 1024 * 1024
 NICENESS = 19
 OOM_SCORE = 1000
 """Where memory is short all the same, the kernel takes it first (proc(5))."""
+
+LOOK_BACK = timedelta(minutes=10)
+"""Before an incident began; its journal is pinned from then on."""
 
 LOOK_EVERY: Seconds = 0.1
 """How often we look whether anybody still wants it."""
@@ -55,6 +62,17 @@ class Explained(NamedTuple):
     """What it said of its failure, or why we ended it; empty: it succeeded."""
 
 
+class Question(NamedTuple):
+    """What is to be explained."""
+
+    incident: IncidentName
+    form: str
+    """Of `regnal explain --format`."""
+
+    since: WallTime | None
+    """From when on the journals are read; None: from their beginning."""
+
+
 class Explainer:
     """Runs one explanation at a time; safe from any thread."""
 
@@ -63,14 +81,17 @@ class Explainer:
         self._directory = directory
         self._program = program
         self._lock = threading.Lock()
+        self._places: tuple[str, ...] = (str(directory),)
+        self._client = b"{}"
+
+    def reconfigure(self, own_api: str, client: ClientOptions) -> None:
+        """Ask the other members for their journals, too: those that our own REST API
+        names, and as `client` says."""
+        self._places = (str(self._directory), own_api)
+        self._client = client_document(client)
 
     def explain(
-        self,
-        incident: IncidentName,
-        form: str,
-        dropped: threading.Event,
-        *,
-        waits: bool = True,
+        self, question: Question, dropped: threading.Event, *, waits: bool = True
     ) -> Explained:
         """Run it to its end, or until `dropped` is set.
 
@@ -80,17 +101,51 @@ class Explainer:
             if not waits or dropped.is_set():
                 return Explained(None, b"", BUSY)
         try:
-            return run(self._command(incident, form), dropped)
+            return run(self._command(question), dropped, given=self._client)
         finally:
             self._lock.release()
 
-    def _command(self, incident: IncidentName, form: str) -> list[str]:
+    def _command(self, question: Question) -> list[str]:
+        since = () if question.since is None else (f"--since={question.since}",)
         return [
             *self._program,
-            f"--incident={incident}",
-            f"--format={form}",
-            str(self._directory),
+            f"--incident={question.incident}",
+            f"--format={question.form}",
+            *since,
+            "--config=/dev/stdin",
+            *self._places,
         ]
+
+
+def client_document(client: ClientOptions) -> bytes:
+    """A configuration that says how to speak to members.  It goes through a pipe: other
+    users can read the command line, and nothing is left on a disk."""
+    account = client.credentials
+    paths = {
+        "cacert": client.cacert,
+        "certfile": client.certfile,
+        "keyfile": client.keyfile,
+        "keyfile_password": client.keyfile_password,
+    }
+    section: dict[str, Any] = {
+        "insecure": client.insecure,
+        **{name: str(value) for name, value in paths.items() if value is not None},
+    }
+    if account is not None:
+        section["authentication"] = {
+            "username": account.username,
+            "password": account.password,
+        }
+    return to_json({"ctl": section})
+
+
+def earlier(began: WallTime) -> WallTime:
+    """So long before an incident began that its cause is told as well."""
+    try:
+        moment = datetime.fromisoformat(began) - LOOK_BACK
+    except (ValueError, OverflowError):
+        return began
+    return moment.isoformat()
 
 
 def http_status(explained: Explained) -> int:
@@ -111,14 +166,18 @@ def run(
     command: Sequence[str],
     dropped: threading.Event,
     *,
+    given: bytes = b"",
     within: Seconds = EXPLAIN_WITHIN,
     limit: Bytes = OUTPUT_LIMIT,
 ) -> Explained:
-    """Run the program at the lowest priority.  Never raises for what it does."""
+    """Run the program at the lowest priority.  Never raises for what it does.
+
+    `given`: its standard input, less than a pipe takes at once (pipe(7): 64 KiB).
+    """
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd="/",
@@ -129,6 +188,7 @@ def run(
     _stand_back(process.pid)
     with process:
         try:
+            _give(process, given)
             return _watch(process, dropped, within, limit)
         finally:
             process.kill()
@@ -140,6 +200,13 @@ def _stand_back(pid: int) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
         resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(OOM_SCORE))
+
+
+def _give(process: subprocess.Popen[bytes], given: bytes) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has ended already
+        process.stdin.write(given)
+        process.stdin.close()
 
 
 def _watch(

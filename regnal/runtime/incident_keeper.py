@@ -24,7 +24,7 @@ from regnal.messages.incidents import (
     PinJournal,
     UnpinJournal,
 )
-from regnal.runtime.explaining import Explainer
+from regnal.runtime.explaining import Explainer, Question
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,8 @@ class IncidentKeeper:
             command = order.envelope.message
             assert isinstance(command, ExplainIncident)
             incident = command.incident
-            explained = self._explainer.explain(incident, "json", order.dropped)
+            question = Question(incident, "json", command.since)
+            explained = self._explainer.explain(question, order.dropped)
             if order.dropped.is_set():
                 continue
             if explained.status == 0:

@@ -10,14 +10,29 @@ from typing import Any
 
 import pytest
 
-from regnal.bridges.http.explaining import Told
+from regnal.bridges.http.explaining import Question, Told
 from regnal.bridges.http.options import BasicCredentials
 from regnal.messages.requests import AcknowledgementRequested, RequestRejected
 from regnal.messages.status import PublishIncidents
 from tests.bridges.http.running import DEADLINE, PLAIN, Api, answered, primary, serving
 
 SECRET = replace(PLAIN, credentials=BasicCredentials("admin", "secret"))
-LIST = [{"name": "reign-33", "open": True}, {"name": "reign-10", "open": False}]
+LIST = [
+    {
+        "name": "reign-40",
+        "weight": "notice",
+        "open": False,
+        "includes": [],
+        "began": "2026-11-28T09:00:00+00:00",
+    },
+    {
+        "name": "reign-33",
+        "weight": "outage",
+        "open": True,
+        "includes": ["postgres-pg1-1-7"],
+        "began": "2026-11-28T08:00:00+00:00",
+    },
+]
 
 
 def publish(api: Api, found: list[dict[str, Any]]) -> None:
@@ -40,7 +55,7 @@ def test_the_list_is_served_whatever_is_published_else(api: Api) -> None:
     publish(api, LIST)
     api.publish(primary())
     assert api.ask("GET", "/incidents").document == LIST
-    assert api.ask("GET", "/incidents?open").document == LIST[:1]
+    assert api.ask("GET", "/incidents?open").document == LIST[1:]
     assert api.status("/primary") == 200
 
 
@@ -111,10 +126,12 @@ class Explanations:
         self.begun = threading.Event()
         self.may_end = threading.Event()
         self.dropped = threading.Event()
+        self.since: str | None = None
         self.told = Told(200, b'{"name": "reign-33"}')
 
-    def __call__(self, incident: str, form: str, dropped: threading.Event) -> Told:
-        self.asked.append((incident, form))
+    def __call__(self, question: Question, dropped: threading.Event) -> Told:
+        self.asked.append((question.incident, question.form))
+        self.since = question.since
         self.begun.set()
         while not self.may_end.wait(0.01):
             if dropped.is_set():
@@ -164,6 +181,26 @@ def test_an_explanation_is_told(
     assert (reply.status, reply.text) == (200, why.told.body.decode())
     assert reply.headers["content-type"] == content_type
     assert why.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("incident", "since"),
+    [
+        ("reign-40", LIST[0]["began"]),
+        ("reign-33", LIST[1]["began"]),
+        ("postgres-pg1-1-7", LIST[1]["began"]),
+        ("latest", LIST[1]["began"]),
+        ("reign-7", None),
+    ],
+)
+def test_journals_are_read_from_when_it_began(
+    explaining: Api, why: Explanations, incident: str, since: str | None
+) -> None:
+    """Where that is known: they may be large."""
+    publish(explaining, LIST)
+    why.may_end.set()
+    explaining.ask("GET", f"/explain?incident={incident}")
+    assert why.since == since
 
 
 def test_what_could_not_be_explained_is_told_too(

@@ -1,5 +1,6 @@
 """Explanations run in a process of their own, with limits, and end when nobody wants them."""
 
+import json
 import os
 import sys
 import threading
@@ -11,12 +12,15 @@ import psutil
 import pytest
 from pydantic_core import from_json
 
+from regnal.bridges.http.options import BasicCredentials, ClientOptions
 from regnal.runtime.explaining import (
     BUSY,
     NICENESS,
     OOM_SCORE,
     Explained,
     Explainer,
+    Question,
+    earlier,
     http_status,
     run,
 )
@@ -111,18 +115,52 @@ def until(is_so: Any) -> None:
         time.sleep(0.01)
 
 
+def about(incident: str, since: str | None = None) -> Question:
+    return Question(incident, "json", since)
+
+
 def test_a_journal_is_explained() -> None:
-    explained = Explainer(MUSEUM).explain("latest", "json", never())
+    explained = Explainer(MUSEUM).explain(about("latest"), never())
     assert explained.status == 0, explained.error
     assert from_json(explained.output)["name"].startswith("reign-")
-    unknown = Explainer(MUSEUM).explain("reign-999", "json", never())
+    unknown = Explainer(MUSEUM).explain(about("reign-999"), never())
     assert http_status(unknown) == 404
     assert "no incident 'reign-999'" in unknown.error
 
 
+def test_other_members_are_asked_as_the_configuration_says(tmp_path: Path) -> None:
+    """The password goes through a pipe: others can read the command line."""
+    shows_all = "import sys; print(sys.argv[1:], open('/dev/stdin').read())"
+    explainer = Explainer(tmp_path, python(shows_all))
+    client = ClientOptions(
+        credentials=BasicCredentials("ann", "se:cret"),
+        insecure=True,
+        cacert=Path("/ca.pem"),
+        certfile=None,
+        keyfile=None,
+        keyfile_password=None,
+    )
+    explainer.reconfigure("http://10.0.0.7:8008/patroni", client)
+    shown = explainer.explain(about("reign-10", "2026-11-28"), never()).output.decode()
+    arguments, document = shown.split("] ")
+    assert "cret" not in arguments
+    for wanted in ("--since=2026-11-28", str(tmp_path), "http://10.0.0.7:8008/patroni"):
+        assert wanted in arguments
+    assert json.loads(document)["ctl"] == {
+        "insecure": True,
+        "cacert": "/ca.pem",
+        "authentication": {"username": "ann", "password": "se:cret"},
+    }
+
+
+def test_a_cause_is_looked_for_before_the_beginning() -> None:
+    assert earlier("2026-11-28T07:31:02+00:00") == "2026-11-28T07:21:02+00:00"
+    assert earlier("soon") == "soon"
+
+
 @pytest.mark.parametrize("name", ["--full", "-h", "--causes"])
 def test_a_name_is_never_taken_for_an_option(name: str) -> None:
-    explained = Explainer(MUSEUM).explain(name, "json", never())
+    explained = Explainer(MUSEUM).explain(about(name), never())
     assert "there is no incident" in explained.error
 
 
@@ -130,14 +168,14 @@ def test_one_runs_at_a_time(tmp_path: Path) -> None:
     explainer = Explainer(tmp_path, python("import time; time.sleep(60)"))
     stop = threading.Event()
     first = threading.Thread(
-        target=explainer.explain, args=("latest", "json", stop), daemon=True
+        target=explainer.explain, args=(about("latest"), stop), daemon=True
     )
     first.start()
     gone = threading.Event()
     gone.set()  # so that it ends at once, where it is not refused
 
     def refused() -> Explained:
-        return explainer.explain("latest", "json", gone, waits=False)
+        return explainer.explain(about("latest"), gone, waits=False)
 
     until(lambda: refused().error == BUSY)
     assert http_status(refused()) == 503

@@ -24,12 +24,13 @@ from regnal.messages.incidents import (
     PinJournal,
     UnpinJournal,
 )
-from regnal.runtime.explaining import Explained, Explainer
+from regnal.runtime.explaining import Explained, Explainer, Question
 from regnal.runtime.incident_keeper import IncidentKeeper, journal_time, verdict
 from tests.actors.builders import envelope
 from tests.journal.builders import Member
 
 DEADLINE = 10.0
+SINCE = "2026-11-28T07:21:02+00:00"
 RECALLED = IncidentsRecalled(incidents=(), crashes=(), reign=None, trouble=None)
 STORY = {
     "verdict": {
@@ -62,13 +63,13 @@ class Explanations(Explainer):
 
     def explain(
         self,
-        incident: str,
-        form: str,
+        question: Question,
         dropped: threading.Event,
         *,
         waits: bool = True,
     ) -> Explained:
-        self.asked.put(incident)
+        assert question.since == SINCE
+        self.asked.put(question.incident)
         while True:
             try:
                 return self.ends.get(timeout=0.01)
@@ -136,7 +137,7 @@ def test_a_verdict_is_said(
     keeper: IncidentKeeper, voice: Voice, explanations: Explanations
 ) -> None:
     explanations.ends.put(Explained(0, json.dumps(STORY).encode(), ""))
-    keeper.perform(envelope(ExplainIncident(incident="reign-10")))
+    keeper.perform(envelope(ExplainIncident(incident="reign-10", since=SINCE)))
     assert voice.heard() == IncidentJudged(
         incident="reign-10",
         cause="postgres_killed",
@@ -151,7 +152,7 @@ def test_a_failure_is_said(
     keeper: IncidentKeeper, voice: Voice, explanations: Explanations
 ) -> None:
     explanations.ends.put(Explained(1, b"", "Error: no journal"))
-    keeper.perform(envelope(ExplainIncident(incident="reign-10")))
+    keeper.perform(envelope(ExplainIncident(incident="reign-10", since=SINCE)))
     assert voice.heard() == ExplanationFailed(
         incident="reign-10", error="Error: no journal"
     )
@@ -160,10 +161,10 @@ def test_a_failure_is_said(
 def test_of_what_was_dropped_nothing_is_said(
     keeper: IncidentKeeper, voice: Voice, explanations: Explanations
 ) -> None:
-    keeper.perform(envelope(ExplainIncident(incident="reign-10")))
+    keeper.perform(envelope(ExplainIncident(incident="reign-10", since=SINCE)))
     assert explanations.asked.get(timeout=DEADLINE) == "reign-10"
     keeper.perform(envelope(DropExplanation(incident="reign-10")))
-    keeper.perform(envelope(ExplainIncident(incident="reign-33")))
+    keeper.perform(envelope(ExplainIncident(incident="reign-33", since=SINCE)))
     assert explanations.asked.get(timeout=DEADLINE) == "reign-33"
     explanations.ends.put(Explained(1, b"", "no"))
     assert voice.heard() == ExplanationFailed(incident="reign-33", error="no")
