@@ -35,6 +35,11 @@ COMMANDS = {
         "ctl_query", "dsn", "Give a dsn for a member, defaults to the leader"
     ),
     "edit-config": _command("ctl_config", "edit_config", "Edit cluster configuration"),
+    "explain": _command(
+        "ctl_explain",
+        "explain",
+        "Tell what happened, and why, from the members' journals",
+    ),
     "failover": _command("ctl_switchover", "failover", "Failover to a replica"),
     "flush": _command("ctl_flush", "flush", "Discard scheduled events"),
     "history": _command(

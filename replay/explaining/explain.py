@@ -88,7 +88,11 @@ class Investigation:
         if wanted.isdecimal() and 0 < int(wanted) <= len(self.incidents):
             return self.incidents[int(wanted) - 1]
         for incident in self.incidents:
-            if wanted in (incident.name, *self._aliases(incident)):
+            if wanted == incident.name:
+                return incident
+        # What members called it; of several that fall into that time the gravest.
+        for incident in sorted(self.incidents, key=lambda one: one.gap is None):
+            if wanted in self._aliases(incident):
                 return incident
         raise NoSuchIncident(
             f"there is no incident {wanted!r}; `regnal explain --list` shows all of them"

@@ -41,7 +41,7 @@ def test_a_killed_primary_is_remembered_until_somebody_has_seen_it(
     # Judged by the leader, without anybody's doing.
     cluster.wait("a verdict", lambda: bool(heard(leader, "incident_judged")))
     (judged,) = heard(leader, "incident_judged")
-    assert judged["data"]["cause"] in ("postgres_killed", "unknown")
+    assert judged["data"]["cause"] == "postgres_killed"
     (row,) = json.loads(cluster.ctl("incidents", "-f", "json"))
     assert (row["Name"], row["Cause"]) == (name, "postgres_killed")
     assert f"{former.name} must not lead" in row["State"]
@@ -53,6 +53,9 @@ def test_a_killed_primary_is_remembered_until_somebody_has_seen_it(
     status, story = ask(leader, f"explain?incident={name}")
     assert (status, story["verdict"]["cause"]) == (200, "postgres_killed")
     assert ask(leader, "explain?incident=reign-0")[0] == 404
+
+    told = cluster.ctl("explain", name, "-f", "json")
+    assert json.loads(told)["verdict"]["cause"] == "postgres_killed"
 
     # A daemon that starts again remembers.
     cluster.cluster.kill_daemon(former)
