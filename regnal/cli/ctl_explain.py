@@ -6,7 +6,7 @@ import click
 
 from regnal.cli.ctl_choice import group_option
 from regnal.cli.ctl_session import Session, pass_session
-from regnal.cli.explain import Telling, tell, telling_options
+from regnal.cli.explanation import Form, Wanted, explain, telling_options
 from regnal.cli.places import since_option, tell_troubles, until_option
 from regnal.cli.progress import progress_shown
 from regnal.replay.case import opened_members
@@ -28,7 +28,7 @@ def explain_command(
     group: int | None,
     since: str | None,
     until: str | None,
-    form: str,
+    form: Form,
     output: TextIO,
     is_list: bool,
     is_full: bool,
@@ -49,4 +49,4 @@ def explain_command(
         tell_troubles(case)
         if not case.journals:
             raise click.ClickException("no member gave its journal")
-        tell(case, incident, Telling(form, output, is_list, is_full), since)
+        explain(case, Wanted(incident, form, output, is_list, is_full), since)

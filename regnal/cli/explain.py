@@ -75,5 +75,6 @@ def explain_command(
     **places: Any,
 ) -> None:
     wanted = Wanted(incident, form, output, is_list, is_full)
-    with opened_places(PlaceOptions(**places)) as case:
-        explain(case, wanted)
+    options = PlaceOptions(**places)
+    with opened_places(options) as case:
+        explain(case, wanted, options.since)

@@ -80,11 +80,15 @@ incident_option = click.option(
 )
 
 
-def explain(case: Case, wanted: Wanted) -> None:
-    """Tell what is wanted.  Raises ClickException: there is no such incident."""
+def explain(case: Case, wanted: Wanted, since: str | None = None) -> None:
+    """Tell what is wanted, of journals from `since` on (None: from their beginning).
+
+    Raises ClickException: there is no such incident.
+    """
     with progress_shown() as progress:
         investigation = Investigation(
             {journal.member: journal.directory for journal in case.journals},
+            since=since,
             expected=case.expected,
             troubles=tuple(
                 Trouble(code=one.code.upper(), text=str(one)) for one in case.troubles

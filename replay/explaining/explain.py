@@ -10,6 +10,7 @@ from pathlib import Path
 
 from regnal.journal.places import segments
 from regnal.journal.progress import Progress, unheard
+from regnal.journal.reader import EVERYTHING, Window, segments_of
 from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.evidence import Evidence, Moment, evidence_of
 from regnal.replay.evidence.incidents import Incident, incidents
@@ -43,17 +44,23 @@ class Investigation:
         self,
         directories: Mapping[MemberName, Path],
         *,
+        since: str | None = None,
         expected: Iterable[MemberName] = (),
         troubles: Sequence[Trouble] = (),
         progress: Progress = unheard,
     ) -> None:
         """Reads all of them.  Raises OSError.
 
-        `expected` are members that belong to the cluster, whether or not their
+        `since`, as `wall_text` writes moments: only segments that have records of then
+        or later are read.  `expected` are members that belong to the cluster, whether or not their
         journals are here.
         """
         tracks = {
-            member: track_of(directory, progress=_counting(progress, member, directory))
+            member: track_of(
+                directory,
+                _from(directory, since),
+                _counting(progress, member, directory),
+            )
             for member, directory in directories.items()
         }
         self._directories = dict(directories)
@@ -229,6 +236,14 @@ class Investigation:
             )
         ]
         return (*self.troubles, *missing, *(cut if is_cut else ()))
+
+
+def _from(directory: Path, since: str | None) -> Window:
+    """Whole segments: the first record of one says whose life it is of."""
+    if since is None:
+        return EVERYTHING
+    found = segments_of(directory, Window(since=since))
+    return Window(after=found[0].first - 1) if found else EVERYTHING
 
 
 def _counting(
