@@ -106,12 +106,14 @@ def _learn_key(state: Incidents, view: ClusterView, now: Instant) -> Incidents:
         if before is None or state.gone_at is not None:
             return replace(state, cluster=view)
         return replace(state, cluster=view, gone_at=now, gone_told=False)
-    if leader.revision in state.past:
+    if leader.revision in state.past and now - state.key_at < LATE:
         return state
+    is_news = before is None or before.leader.revision != leader.revision
     known = replace(
         state,
         cluster=view,
         key=Key(leader, view.failover),
+        key_at=now if is_news else state.key_at,
         past=_past(state, leader),
         gone_at=None,
         gone_told=False,
@@ -133,6 +135,10 @@ def _past(state: Incidents, leader: LeaderView) -> tuple[Revision, ...]:
 
 KEYS_REMEMBERED = 8
 """How far back a view is known to be old; one that is late is so by one or two."""
+
+LATE: Seconds = 5.0
+"""By which a view may be late.  Later a revision of before is that of a store which was
+restored, or begun anew."""
 
 
 def _has_ended(state: Incidents, leader: LeaderView, now: Instant) -> bool:

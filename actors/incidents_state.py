@@ -94,8 +94,11 @@ class Incidents:
     key: Key | None = None
     """None: nobody was ever seen to lead."""
 
+    key_at: Instant = 0.0
+    """Since when `key` has been there."""
+
     past: tuple[Revision, ...] = ()
-    """Of keys that were there before `key`: a view that shows one of them is old."""
+    """Of keys that were there before `key`: a view that shows one of them may be old."""
 
     gone_at: Instant | None = None
     """Since when nobody holds the key; None: somebody does, or ever did."""

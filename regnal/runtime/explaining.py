@@ -51,6 +51,10 @@ PROGRAM = (sys.executable, "-m", "regnal", "explain")
 """The program that explains, before its options."""
 
 
+NO_JOURNAL = 2
+"""Exit status of `regnal explain` where it could read none."""
+
+
 class Explained(NamedTuple):
     """How the process ended."""
 
@@ -81,13 +85,13 @@ class Explainer:
         self._directory = directory
         self._program = program
         self._lock = threading.Lock()
-        self._places: tuple[str, ...] = (str(directory),)
+        self._own_api: str | None = None
         self._client = b"{}"
 
     def reconfigure(self, own_api: str, client: ClientOptions) -> None:
-        """Ask the other members for their journals, too: those that our own REST API
-        names, and as `client` says."""
-        self._places = (str(self._directory), own_api)
+        """Ask all members for their journals: those that our own REST API names, and
+        itself, as `client` says."""
+        self._own_api = own_api
         self._client = client_document(client)
 
     def explain(
@@ -101,11 +105,21 @@ class Explainer:
             if not waits or dropped.is_set():
                 return Explained(None, b"", BUSY)
         try:
-            return run(self._command(question), dropped, given=self._client)
+            if self._own_api is not None:
+                explained = self._run(question, self._own_api, dropped)
+                if explained.status != NO_JOURNAL:
+                    return explained
+            # Where nobody can be reached, not even we ourselves, there is the disk.
+            return self._run(question, str(self._directory), dropped)
         finally:
             self._lock.release()
 
-    def _command(self, question: Question) -> list[str]:
+    def _run(
+        self, question: Question, place: str, dropped: threading.Event
+    ) -> Explained:
+        return run(self._command(question, place), dropped, given=self._client)
+
+    def _command(self, question: Question, place: str) -> list[str]:
         since = () if question.since is None else (f"--since={question.since}",)
         return [
             *self._program,
@@ -113,7 +127,7 @@ class Explainer:
             f"--format={question.form}",
             *since,
             "--config=/dev/stdin",
-            *self._places,
+            place,
         ]
 
 

@@ -125,6 +125,17 @@ def test_a_key_that_its_holder_writes_anew_at_once_is_no_incident() -> None:
     assert only(lost(told).of(IncidentOpened)).incident == "reign-12"
 
 
+def test_a_view_that_comes_late_is_no_change() -> None:
+    told = lost(standby()).hear(held_by("pg2"), at=101.0)
+    assert told.of(IncidentOpened) == ()
+    assert told.state.leader == "pg3"
+
+
+def test_a_store_that_was_restored_has_old_revisions_again() -> None:
+    told = lost(standby()).hear(held_by("pg2"), at=200.0)
+    assert only(told.of(IncidentOpened)).incident == "reign-33"
+
+
 def test_a_key_that_comes_back_to_its_holder_later_was_lost() -> None:
     told = standby(held_by(None)).hear(WAKE, at=102.0).hear(held_by("pg2", 12))
     assert only(told.of(SuccessorNoted)).change == "none"

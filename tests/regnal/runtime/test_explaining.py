@@ -144,13 +144,29 @@ def test_other_members_are_asked_as_the_configuration_says(tmp_path: Path) -> No
     shown = explainer.explain(about("reign-10", "2026-11-28"), never()).output.decode()
     arguments, document = shown.split("] ")
     assert "cret" not in arguments
-    for wanted in ("--since=2026-11-28", str(tmp_path), "http://10.0.0.7:8008/patroni"):
+    for wanted in ("--since=2026-11-28", "http://10.0.0.7:8008/patroni"):
         assert wanted in arguments
     assert json.loads(document)["ctl"] == {
         "insecure": True,
         "cacert": "/ca.pem",
         "authentication": {"username": "ann", "password": "se:cret"},
     }
+
+
+def test_where_no_member_answers_our_own_disk_has_to_do() -> None:
+    explainer = Explainer(MUSEUM)
+    nobody = ClientOptions(
+        credentials=None,
+        insecure=False,
+        cacert=None,
+        certfile=None,
+        keyfile=None,
+        keyfile_password=None,
+    )
+    explainer.reconfigure("http://127.0.0.1:1/patroni", nobody)
+    explained = explainer.explain(about("latest"), never())
+    assert explained.status == 0, explained.error
+    assert from_json(explained.output)["name"].startswith("reign-")
 
 
 def test_a_cause_is_looked_for_before_the_beginning() -> None:
