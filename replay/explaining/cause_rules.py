@@ -7,7 +7,7 @@ did, then what the daemon did or could not do, then what only others can tell.
 
 from collections.abc import Callable
 
-from regnal.messages.base import Seconds
+from regnal.messages.base import MemberName, Seconds
 from regnal.messages.host import StallNoticed
 from regnal.replay.autopsy import diagnose
 from regnal.replay.evidence.evidence import Happening
@@ -153,10 +153,12 @@ def the_store_did_not_answer(look: Look) -> Finding | None:
     facts = {"without_answers": sorted(m for m, lost in others.items() if lost)}
     shown_by = look.lease_troubles
     slow = any(trouble.what == "slow_renewal" for trouble in shown_by)
-    if slow or own is False or _answered_in_between(look):
+    if slow or own is False:
         return Finding("dcs_slow", facts, shown_by)
     if any(lost is False for lost in others.values()):
         return Finding("leader_cut_off_from_dcs", facts, shown_by)
+    if any(_answered_in_between(look, m) for m in (look.member, *look.others)):
+        return Finding("dcs_slow", facts, shown_by)
     if others and all(others.values()):
         return Finding("dcs_down", facts, shown_by)
     return Finding(
@@ -168,15 +170,15 @@ def the_store_did_not_answer(look: Look) -> Finding | None:
     )
 
 
-def _answered_in_between(look: Look) -> bool:
-    """Whether answers came back between the first trouble and the end of writing: too
-    few, or too late."""
+def _answered_in_between(look: Look, member: MemberName) -> bool:
+    """Whether the member had answers again between the first trouble and the end of
+    writing: too few, or too late."""
     if not look.lease_troubles:
         return False
     first = look.lease_troubles[0].moment
     return any(
         span.state == "reachable" and first < span.since < look.ended_writing
-        for span in look.evidence.lane(look.member, "store")
+        for span in look.evidence.lane(member, "store")
     )
 
 

@@ -153,19 +153,17 @@ class Look:
         return tuple(m for m in self.evidence.members if m != self.member)
 
     def lost_the_store(self, member: MemberName) -> bool | None:
-        """Whether the member had no answers when writing ended; None: its journal does
-        not tell."""
+        """Whether the member, too, was without answers at any time from the first trouble
+        until writing ended; None: its journal does not tell."""
         life = self.evidence.life_at(member, self.ended_writing)
         if life is None or life.last < self.gap.began:
             return None
+        since = self.ended_writing - JUST_NOW
+        if self.lease_troubles:
+            since = min(since, self.lease_troubles[0].moment)
+        until = self.ended_writing + JUST_NOW
         return any(
-            self.evidence.overlapping(
-                member,
-                "store",
-                "unreachable",
-                self.ended_writing - JUST_NOW,
-                self.ended_writing + JUST_NOW,
-            )
+            self.evidence.overlapping(member, "store", "unreachable", since, until)
         )
 
     def request_in_key(self) -> dict[str, Any] | None:

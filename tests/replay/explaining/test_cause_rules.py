@@ -114,10 +114,12 @@ def no_answer(*away: str, slow: bool = False, others: bool = True) -> Scene:
 
 
 def answers_now_and_then() -> Scene:
+    """And too late, to everybody."""
     scene = three()
     for second in (40.0, 50.0):
         scene.mark("pg1", second, "lease_unconfirmed", action="renew", error="late")
-        scene.cut_from_store("pg1", second, until=second + 5)
+        for name in ("pg1", "pg2", "pg3"):
+            scene.cut_from_store(name, second, until=second + 5)
     scene.cut_from_store("pg1", 60.0)
     return scene.steps_down("pg1", 65.0, "LEASE_ENDING").leads("pg2", 70.5)
 
