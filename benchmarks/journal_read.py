@@ -29,6 +29,7 @@ from regnal.journal.stamps import hlc_text, parse_hlc
 from regnal.journal.unbundling import unpack_bundle
 from regnal.journal.verification import verify
 from regnal.replay.case import opened
+from regnal.replay.explaining.explain import LATEST, Investigation
 
 MUSEUM = Path(__file__).parent.parent / "tests" / "journals" / "0.1.0-demo" / "pg1"
 
@@ -120,6 +121,13 @@ def unbundled(directory: Path) -> int:
     return manifest.journals[0].records or 0
 
 
+def explained(directory: Path) -> int:
+    """What `regnal explain` does: the pass over all of it, then the latest story."""
+    found = Investigation({"pg1": directory})
+    assert found.story(found.find(LATEST)).verdict
+    return 0
+
+
 def looked_at(directory: Path) -> int:
     """As every tool of replay begins: what is it, and of whom?"""
     with opened([str(directory)]) as case:
@@ -133,6 +141,7 @@ MEASURES: Mapping[str, tuple[str, str, Callable[[Path], int]]] = {
     "verify": ("plain", "`journal verify`", verified),
     "scan-packed": ("packed", "read and check the chain, compressed", scanned),
     "window": ("packed", "the last segment of it, by --since", windowed),
+    "explain": ("packed", "`explain`, the latest incident", explained),
     "look": ("packed", "open a case of it (no record is read)", looked_at),
     "bundle": ("packed", "`journal export`, with its check", bundled),
     "unbundle": ("packed", "unpack that bundle, digests checked", unbundled),
