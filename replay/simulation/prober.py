@@ -59,10 +59,12 @@ class SimulatedProber:
             )
             self._say(outcome, envelope)
 
-        reachable = all(map(self._reaches, command.targets))
-        self._world.scheduler.after(
-            REFUSED_AFTER if reachable else command.timeout, answer
-        )
+        silent = [
+            target.within or command.timeout
+            for target in command.targets
+            if not self._reaches(target)
+        ]
+        self._world.scheduler.after(max(silent, default=REFUSED_AFTER), answer)
 
     def _peer(self, target: ProbeTarget) -> PeerStatus:
         name = target.name

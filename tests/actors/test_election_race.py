@@ -432,6 +432,27 @@ def test_those_who_vanished_with_the_leader_are_asked_too() -> None:
     assert [target.name for target in probe.targets] == ["pg2", "pg3"]
 
 
+@pytest.mark.parametrize(
+    ("members", "within"),
+    [
+        pytest.param(("pg1", "pg3"), 0.5, id="its key is gone: its lease ended"),
+        pytest.param(("pg1", "pg2", "pg3"), None, id="its key is there: it may lead"),
+    ],
+)
+def test_the_former_leader_is_not_waited_for_in_full(
+    members: tuple[str, ...], within: float | None
+) -> None:
+    """A host that is gone answers nothing, and refuses nothing."""
+    given = with_cluster(
+        replace(STANDBY, last_leader="pg2", peers_at=NOW - 60),
+        *(there for there in STANDBY.known_members if there.name in members),
+        leader=None,
+    )
+    (probe,) = (m for m in decide(given).said if isinstance(m, ProbePeers))
+    found = {target.name: target.within for target in probe.targets}
+    assert found == {"pg2": within, "pg3": None}
+
+
 def test_members_that_only_the_failsafe_key_knows_are_asked_too() -> None:
     """P-FSAFE-03."""
     given = with_cluster(
