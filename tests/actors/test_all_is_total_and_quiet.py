@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -90,6 +90,7 @@ from tests.actors.builders import (
     standby,
     tags,
 )
+from tests.examples import examples
 
 DECIDERS: tuple[Decider[Any], ...] = (
     CALLBACKS,
@@ -240,7 +241,7 @@ def test_every_word_that_is_heard_is_tried(decider: Decider[Any]) -> None:
 
 @EACH
 @given(story=st.lists(st.sampled_from(ANYTHING), max_size=30))
-@settings(max_examples=60)
+@examples(25)
 def test_nothing_raises_and_the_state_can_be_kept(
     decider: Decider[Any], story: Sequence[Message]
 ) -> None:
