@@ -18,7 +18,13 @@ from regnal.journal.stamps import wall_text
 from regnal.messages.base import Bytes
 from regnal.messages.envelope import PartName
 from regnal.replay.playback.differing import Changed, as_json, changes
-from regnal.replay.playback.hearing import Failed, Recorded, Unusable
+from regnal.replay.playback.hearing import (
+    Began,
+    Failed,
+    Passed,
+    Recorded,
+    Unusable,
+)
 from regnal.replay.playback.player import Played, Replayed, Restored, play
 
 Aspect: TypeAlias = Literal["rule", "facts", "said", "silence", "error", "state"]
@@ -75,7 +81,8 @@ class Verification:
     """Snapshots that were compared."""
 
     passed: int = 0
-    """Recorded steps of actors whose state was not known."""
+    """Recorded steps that could not be replayed: they stand before the snapshot that
+    says where the actor stood."""
 
     doubtful: int = 0
     """Steps that came out otherwise, but after damage: they say nothing."""
@@ -110,7 +117,9 @@ class Verifier:
                 self._compare_state(played)
             case Unusable(text=text):
                 self._tell(text)
-            case _:
+            case Passed():
+                self.result.passed += 1
+            case Began():
                 self._differed.clear()
 
     def _compare_step(self, played: Replayed) -> None:

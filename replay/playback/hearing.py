@@ -97,7 +97,16 @@ class Unusable(NamedTuple):
     text: str
 
 
-Event: TypeAlias = Began | Heard | Stood | Unusable
+class Passed(NamedTuple):
+    """A recorded step is passed over: a snapshot after it was written before it, as
+    that of a quiet stretch is, or it is not known where the actor stood."""
+
+    actor: PartName
+    record: RecordNumber
+    """Of the step."""
+
+
+Event: TypeAlias = Began | Heard | Stood | Passed | Unusable
 
 
 class Waiting(NamedTuple):
@@ -302,6 +311,7 @@ class Hearing:
         box.is_seen = True
         heard = yield from self._hear(taken.actor, taken.heard, record)
         if heard is None:
+            yield Passed(taken.actor, record.n)
             return
         recorded = Recorded(record.n, taken, ())
         said: dict[MessageId, Envelope[Message] | None] = dict.fromkeys(taken.said)

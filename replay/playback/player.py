@@ -23,9 +23,11 @@ from regnal.messages.envelope import Envelope, PartName
 from regnal.replay.playback.differing import Changed, state_changes
 from regnal.replay.playback.hearing import (
     Began,
+    Event,
     Failed,
     Heard,
     Hearing,
+    Passed,
     Recorded,
     Stood,
     Unusable,
@@ -73,7 +75,7 @@ class Restored(NamedTuple):
     is_doubtful: bool
 
 
-Played: TypeAlias = Began | Replayed | Restored | Unusable
+Played: TypeAlias = Began | Replayed | Restored | Passed | Unusable
 
 
 class Player:
@@ -84,9 +86,6 @@ class Player:
         """Where each actor stands; those of which that is not known are left out."""
 
         self.hearing = Hearing(deciders)
-        self.passed = 0
-        """Recorded steps of actors whose state was not known: not replayed."""
-
         self._deciders = {decider.name: decider for decider in deciders}
 
     def take(self, item: Record | Damage) -> Iterator[Played]:
@@ -99,7 +98,7 @@ class Player:
         for event in self.hearing.finish():
             yield from self._play(event)
 
-    def _play(self, event: Began | Heard | Stood | Unusable) -> Iterator[Played]:
+    def _play(self, event: Event) -> Iterator[Played]:
         match event:
             case Heard():
                 yield from self._hear(event)
@@ -112,13 +111,14 @@ class Player:
                     else {}
                 )
                 yield event
-            case Unusable():
+            case Passed() | Unusable():
                 yield event
 
-    def _hear(self, event: Heard) -> Iterator[Replayed]:
+    def _hear(self, event: Heard) -> Iterator[Replayed | Passed]:
         actor, envelope = event.actor, event.envelope
         if actor not in self.states:
-            self.passed += event.recorded is not None
+            if event.recorded is not None:
+                yield Passed(actor, event.recorded.record)
             return
         before = self.states[actor]
         step, error = decided(self._deciders[actor], before, envelope)

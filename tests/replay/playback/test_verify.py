@@ -146,7 +146,7 @@ def test_what_an_actor_remembers_only_since_is_no_difference(tmp_path: Path) -> 
     member.beat()
     member.ledger.close()
 
-    def other(memory: Newer, envelope: Envelope[Message]) -> Step[Memory]:
+    def other(memory: Newer, envelope: Envelope[Message]) -> Step[Newer]:
         old = Memory(memory.beat_at, memory.valid_until, memory.answers)
         step = remember(old, envelope)
         state = Newer(
@@ -155,7 +155,7 @@ def test_what_an_actor_remembers_only_since_is_no_difference(tmp_path: Path) -> 
             step.state.answers,
             beats=memory.beats + isinstance(envelope.message, TimerFired),
         )
-        return replace(step, state=state)
+        return Step(state, step.said, step.rule, step.facts)
 
     newer = Decider(
         name=TOY.name,
