@@ -175,11 +175,11 @@ def play(
 ) -> Iterator[Played]:
     """One member's journal, from the first snapshot or start on.  Raises OSError.
 
-    `counted` is told the size of each record that is read.  A window that begins in the
-    middle begins with the snapshot of its segment: choose it whole.
+    `counted` is told the size of each record that is read.  All of the segments that
+    overlap the window are played: each begins with snapshots.
     """
     player = Player(deciders)
-    for item in scan(directory, window, with_held=True):
+    for item in scan(directory, window, with_held=True, whole=True):
         if isinstance(item, Record):
             counted(len(item.line))
         yield from player.take(item)
