@@ -98,6 +98,22 @@ class Player:
         for event in self.hearing.finish():
             yield from self._play(event)
 
+    def settled(self, actor: PartName) -> Any:
+        """Where the actor stands when it has also heard what waits, as far as it only
+        learns from it; had it spoken, the journal would have its step.
+
+        None: that is not known.
+        """
+        state = self.states.get(actor)
+        if state is None:
+            return None
+        for envelope, _ in self.hearing.waiting(actor):
+            step, _ = decided(self._deciders[actor], state, envelope)
+            if step is None or step.said or step.facts or step.rule is not None:
+                break
+            state = step.state
+        return state
+
     def _play(self, event: Event) -> Iterator[Played]:
         match event:
             case Heard():
