@@ -35,7 +35,10 @@ def pytest_xdist_make_scheduler(
     return OneClusterAtATime(config, log)
 
 
+LONGEST = (CLUSTERS, "tests/scenarios/")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: the workers end together."""
-    items.sort(key=lambda item: not item.nodeid.startswith(CLUSTERS))
+    items.sort(key=lambda item: [not item.nodeid.startswith(one) for one in LONGEST])
