@@ -16,7 +16,7 @@ CLUSTERS = "tests/scenarios/test_"
 """How the files begin that play on whole clusters: three daemons, three PostgreSQL."""
 
 
-class OneClusterAtATime(LoadFileScheduling):
+class OneClusterAtATime(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """A worker takes a whole file, so that the servers of a module start once.
 
     The files on whole clusters count as one: their deadlines hold on a machine that
@@ -24,7 +24,7 @@ class OneClusterAtATime(LoadFileScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return CLUSTERS if nodeid.startswith(CLUSTERS) else super()._split_scope(nodeid)
+        return CLUSTERS if nodeid.startswith(CLUSTERS) else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,7 +35,10 @@ def pytest_xdist_make_scheduler(
     return OneClusterAtATime(config, log)
 
 
+LONGEST = (CLUSTERS, "tests/scenarios/")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: the workers end together."""
-    items.sort(key=lambda item: not item.nodeid.startswith(CLUSTERS))
+    items.sort(key=lambda item: [not item.nodeid.startswith(one) for one in LONGEST])

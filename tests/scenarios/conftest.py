@@ -1,5 +1,6 @@
 """The clusters of the scenarios: one per module and store, healthy before each test."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,7 @@ def amend() -> Amend:
 def shared_stage(
     store: StoreSwitch, synchronous: bool, amend: Amend, request: pytest.FixtureRequest
 ) -> Iterator[Stage]:
+    """In the end every step that any scenario led to comes out again."""
     failed_before = request.session.testsfailed
     with stage(store, amend, synchronous=synchronous) as playing:
         yield playing
@@ -51,16 +53,24 @@ def shared_stage(
             print(f"\n  no commit for {seconds:6.2f} s: {what}", end="")  # noqa: T201
         if request.session.testsfailed > failed_before:
             playing.is_evidence = True
+        with keeping_evidence(playing):
+            assert_replays(playing.members)
 
 
 @pytest.fixture
 def cluster(shared_stage: Stage) -> Iterator[Stage]:
-    """A healthy cluster; after the scenario its journals are verified and replayed."""
+    """A healthy cluster; after the scenario its journals are verified."""
     shared_stage.heal()
     yield shared_stage
-    try:
+    with keeping_evidence(shared_stage):
         assert_chains_are_whole(shared_stage.members)
-        assert_replays(shared_stage.members)
+
+
+@contextlib.contextmanager
+def keeping_evidence(playing: Stage) -> Iterator[None]:
+    """Logs and journals stay when the block fails."""
+    try:
+        yield
     except AssertionError:
-        shared_stage.is_evidence = True
+        playing.is_evidence = True
         raise

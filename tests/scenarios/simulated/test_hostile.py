@@ -21,17 +21,26 @@ FAILSAFE: dict[str, Any] = {"failsafe_mode": True}
 SHORT: dict[str, Any] = {"ttl": 20, "loop_wait": 5, "retry_timeout": 5}
 
 
+QUICK = [
+    *((seed, {}) for seed in range(2)),
+    *((seed, SYNCHRONOUS) for seed in range(4, 6)),
+    (8, QUORUM),
+    (10, FAILSAFE),
+    (13, TWO),
+    (14, STRICT),
+    (15, SHORT),
+]
+MORE = [
+    *((seed, {}) for seed in range(2, 4)),
+    *((seed, SYNCHRONOUS) for seed in range(6, 8)),
+    (9, QUORUM),
+    *((seed, FAILSAFE) for seed in range(11, 13)),
+]
+
+
 @pytest.mark.parametrize(
     ("seed", "settings"),
-    [
-        *((seed, {}) for seed in range(4)),
-        *((seed, SYNCHRONOUS) for seed in range(4, 8)),
-        *((seed, QUORUM) for seed in range(8, 10)),
-        *((seed, FAILSAFE) for seed in range(10, 13)),
-        (13, TWO),
-        (14, STRICT),
-        (15, SHORT),
-    ],
+    [*QUICK, *(pytest.param(*more, marks=pytest.mark.slow) for more in MORE)],
 )
 def test_no_law_breaks_and_the_cluster_comes_to_rest(
     seed: int, settings: dict[str, Any]
