@@ -7,6 +7,8 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.examples import THOROUGH, USUAL
 
+pytest_plugins = ["tests.left_journals"]
+
 # A machine that is busy with real servers is no reason to call a property slow.
 settings.register_profile("regnal", deadline=None, max_examples=USUAL)
 settings.register_profile("thorough", deadline=None, max_examples=THOROUGH)

@@ -1,12 +1,11 @@
 """The clusters of the scenarios: one per module and store, healthy before each test."""
 
-import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from regnal.demo.cluster import Amend, as_it_is
-from tests.scenarios.journals import assert_chains_are_whole, assert_replays
+from tests.scenarios.journals import Replays, assert_chains_are_whole
 from tests.servers.etcd import EtcdCluster, needs_etcd
 from tests.servers.members import EmbeddedRaft, Stage, StoreSwitch, ThreeEtcd, stage
 
@@ -45,7 +44,6 @@ def amend() -> Amend:
 def shared_stage(
     store: StoreSwitch, synchronous: bool, amend: Amend, request: pytest.FixtureRequest
 ) -> Iterator[Stage]:
-    """In the end every step that any scenario led to comes out again."""
     failed_before = request.session.testsfailed
     with stage(store, amend, synchronous=synchronous) as playing:
         yield playing
@@ -53,24 +51,21 @@ def shared_stage(
             print(f"\n  no commit for {seconds:6.2f} s: {what}", end="")  # noqa: T201
         if request.session.testsfailed > failed_before:
             playing.is_evidence = True
-        with keeping_evidence(playing):
-            assert_replays(playing.members)
+
+
+@pytest.fixture(scope="module")
+def replays(shared_stage: Stage) -> Replays:
+    return Replays(shared_stage.members)
 
 
 @pytest.fixture
-def cluster(shared_stage: Stage) -> Iterator[Stage]:
-    """A healthy cluster; after the scenario its journals are verified."""
+def cluster(shared_stage: Stage, replays: Replays) -> Iterator[Stage]:
+    """A healthy cluster; after the scenario its journals are verified and replayed."""
     shared_stage.heal()
     yield shared_stage
-    with keeping_evidence(shared_stage):
-        assert_chains_are_whole(shared_stage.members)
-
-
-@contextlib.contextmanager
-def keeping_evidence(playing: Stage) -> Iterator[None]:
-    """Logs and journals stay when the block fails."""
     try:
-        yield
+        assert_chains_are_whole(shared_stage.members)
+        replays.assert_same()
     except AssertionError:
-        playing.is_evidence = True
+        shared_stage.is_evidence = True
         raise
