@@ -35,6 +35,10 @@ class ArmGuard(Command):
     postmaster_pid: int | None = None
     """As last seen; None: not known, the guard looks for itself."""
 
+    unless_armed: bool = False
+    """Whether a guard that has a deadline already keeps it: we have no lease that
+    would allow a later one."""
+
 
 class DisarmGuard(Command):
     """PostgreSQL is known to be in recovery or stopped, or we are paused."""
@@ -86,6 +90,12 @@ class GuardFenced(Observation):
 
     left: int = 0
     """Processes that did not end at once, since the kernel held them (state D)."""
+
+
+class FencingWanted(Decision):
+    """PostgreSQL is about to take writes: fencing must stand before it does."""
+
+    kind: Literal["fencing_wanted"] = "fencing_wanted"
 
 
 class FencingJudged(Decision):

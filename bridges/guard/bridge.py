@@ -132,11 +132,6 @@ class GuardBridge:
         self._is_armed = False
         if not self._has_failed:
             self._has_failed = True
-            logger.error(
-                "The guard does not work: %s.  A primary here could not be fenced, so "
-                "this member must not be one; see docs/fencing.md.",
-                trouble,
-            )
             said.append(GuardFailed(error=trouble))
         return False
 
@@ -146,10 +141,11 @@ class GuardBridge:
         self._has_failed = False
         if self._order is None:
             return
-        for predecessor in self._predecessors:
-            end(predecessor)
-        self._predecessors = []
         armed = isinstance(self._order, ArmGuard)
+        if not (isinstance(self._order, ArmGuard) and self._order.unless_armed):
+            for predecessor in self._predecessors:
+                end(predecessor)
+            self._predecessors = []
         if armed and not self._is_armed:
             said.append(GuardArmed(guard_pid=self._connection.pid))
         self._is_armed = armed
@@ -224,4 +220,5 @@ def _word(order: ArmGuard | DisarmGuard) -> str:
     if isinstance(order, DisarmGuard):
         return "disarm"
     end = order.deadline if order.lease_until is None else order.lease_until
-    return f"arm {order.deadline!r} {end!r} {order.postmaster_pid or 0}"
+    verb = "keep" if order.unless_armed else "arm"
+    return f"{verb} {order.deadline!r} {end!r} {order.postmaster_pid or 0}"

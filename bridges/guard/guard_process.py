@@ -8,6 +8,7 @@ nobody to fence.  The protocol is one packet per word on a Unix socket (SEQPACKE
 
     arm DEADLINE END PID   fence at this instant of CLOCK_BOOTTIME, unless armed anew;
                            END is when the lease ends, PID the postmaster (0: unknown)
+    keep DEADLINE END PID  the same, unless armed already
     disarm                 fence nobody
     hello                  who is there: PROTOCOL and our pid
 
@@ -133,6 +134,8 @@ class Guard:
         match words:
             case ["arm", deadline, end, pid]:
                 return self._arm(deadline, end, pid)
+            case ["keep", deadline, end, pid]:
+                return b"ok" if self.is_armed else self._arm(deadline, end, pid)
             case ["disarm"]:
                 self._disarm()
                 return b"ok"
