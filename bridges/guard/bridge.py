@@ -99,8 +99,6 @@ class GuardBridge:
         with self._lock:
             self._order = command
         self._see_to_it(envelope)
-        # A daemon that was frozen hears here of what the guard did meanwhile.
-        self._tell_of_fencing()
 
     def _see_to_it(self, cause: Envelope[Command] | None) -> bool:
         """Give the guard its order, a new guard if need be; whether it has it."""
@@ -189,6 +187,9 @@ class GuardBridge:
             events = poll.poll(None if connection else RETRY_EVERY * 1000)
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
+            # A daemon that was frozen hears here of what the guard did meanwhile: not
+            # with the order itself, which must not wait for a disk.
+            self._tell_of_fencing()
             if self._stopping or connection is not self._connection:
                 continue
             if connection is None and not events:
@@ -211,7 +212,7 @@ class GuardBridge:
         self._see_to_it(None)
 
     def _tell_of_fencing(self) -> None:
-        """What the guard did while we did not run."""
+        """What the guard did since we looked last."""
         for fenced in self._record.untold():
             self._voice.say(fenced)
 

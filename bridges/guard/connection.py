@@ -14,11 +14,11 @@ from typing import Literal, get_args
 from regnal.bridges.guard import guard_process
 from regnal.messages.base import Seconds
 
-ANSWER_WITHIN: Seconds = 1.0
-"""The guard does nothing else than wait for us."""
+ANSWER_WITHIN: Seconds = 2.0
+"""The guard does nothing else than wait for us; but the host may be very busy."""
 
 START_WITHIN: Seconds = 5.0
-"""For a new guard to say that it is ready; the host may be very busy."""
+"""For a new guard to say that it is ready."""
 
 Schedule = Literal["realtime", "preferred", "normal"]
 

@@ -286,6 +286,7 @@ def test_it_writes_down_what_it_did(guard: GuardBridge, data: Path, said: Said) 
     assert ended_within(process, 3)
     process.wait()
     guard.perform(order(DisarmGuard()))
+    wait_for("the report", lambda: said.count(GuardFenced) == 1)
     (fenced,) = [m for m in said.messages if isinstance(m, GuardFenced)]
     assert fenced.postmaster_pid == process.pid
     assert before < fenced.at < now()

@@ -318,6 +318,7 @@ def test_the_daemon_hears_of_a_fencing_with_its_next_order(
     assert ended_within(process, 3)
     process.wait()
     guard.perform(order(DisarmGuard()))
+    wait_for("the report", lambda: fenced(said) == [process.pid])
     guard.perform(order(DisarmGuard()))
     assert fenced(said) == [process.pid]
 
