@@ -184,7 +184,7 @@ def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
     cluster, settings = view.cluster, view.settings
     if cluster is None or settings is None or not settings.is_synchronous:
         return None
-    if not _is_about_to_promote(view, now) or _sync_is_ours(view):
+    if not is_about_to_promote(view, now) or _sync_is_ours(view):
         return None
     if view.claiming_sync:
         return Conclusion(view)
@@ -207,7 +207,7 @@ def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
 def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
     """The old leader's last records are still on their way to us: while we stream we
     may yet receive them, and promoting would cut them off."""
-    if not _is_about_to_promote(view, now):
+    if not is_about_to_promote(view, now):
         return None
     assert view.cluster is not None
     assert view.postgres is not None
@@ -222,8 +222,8 @@ def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
 
 
 def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
-    """Law 3: with the lease in hand and time to spare."""
-    if not _is_about_to_promote(view, now):
+    """Law 3: with the lease in hand and time to spare; law 2: fencing stands."""
+    if not is_about_to_promote(view, now) or view.fencing != "stands":
         return None
     is_synchronous = view.settings is not None and view.settings.is_synchronous
     if is_synchronous and not _sync_is_ours(view):
@@ -305,7 +305,7 @@ def _judge_all(
         view.settings,
         view.position,
         view.postgres.timeline if view.postgres else 0,
-        watchdog_failed=view.watchdog_failed,
+        unfenced=view.fencing == "failed",
         barred=view.is_barred,
     )
     peers = tuple(peer for peer in view.peers if peer.name != view.member)
@@ -369,7 +369,7 @@ def _race_is_on(view: Election, now: Instant) -> bool:
     return view.is_standby
 
 
-def _is_about_to_promote(view: Election, now: Instant) -> bool:
+def is_about_to_promote(view: Election, now: Instant) -> bool:
     """The lease is ours with time to spare, and PostgreSQL is a standby."""
     settings = view.settings
     if settings is None or settings.is_standby_cluster or view.paused or view.shutdown:

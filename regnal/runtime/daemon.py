@@ -131,10 +131,7 @@ class Daemon:
                 self._bus.voice("guard"),
                 boot_clock,
             ),
-            WatchdogBridge(
-                Path(effective.document["watchdog"]["device"]),
-                self._bus.voice("watchdog_device"),
-            ),
+            WatchdogBridge(self._bus.voice("watchdog_device")),
             ConfigurationBridge(
                 source,
                 effective,

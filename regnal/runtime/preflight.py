@@ -19,6 +19,7 @@ from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.pgpass import needs_passfile
 from regnal.bridges.postgres.pid_file import find_postmaster
 from regnal.bridges.postgres.programs import find_binary
+from regnal.bridges.watchdog.device import Unfit, check_device
 from regnal.configuration.problems import Problem
 from regnal.configuration.schema import MIN_LOOP_WAIT, MIN_RETRY_TIMEOUT, MIN_TTL
 from regnal.configuration.tree import Document
@@ -89,6 +90,7 @@ def problems_of_validation(
         *_places(effective, options),
         *_journal(effective),
         *_files(effective.document),
+        *_watchdog(effective.document["watchdog"]),
         *store_problems(dcs_options(effective)),
     ]
     if with_ports:
@@ -125,6 +127,23 @@ def _minima(dynamic: Mapping[str, Any]) -> Iterator[Problem]:
                 f"{value} is less than {minimum}",
                 f"write {minimum} or more",
             )
+
+
+def _watchdog(section: Mapping[str, Any]) -> Iterator[Problem]:
+    """WDOG-04: a member that needs a device and has none will never lead."""
+    if section["mode"] != "required":
+        return
+    path = Path(section["device"])
+    try:
+        check_device(path, section["driver"])
+    except (Unfit, OSError) as error:
+        text = error.strerror if isinstance(error, OSError) else None
+        yield Problem(
+            "watchdog.device",
+            f"{path} cannot be used: {text or error}; this member would never lead",
+            f"load a driver, such as softdog, and let the user {_user_name()} write to "
+            "it, or set watchdog.mode to automatic",
+        )
 
 
 def _user() -> Iterator[Problem]:

@@ -5,7 +5,7 @@ whoever streamed from it, the guard, or its next life tells.  Of a member withou
 journal the leader key shows when it led, and so may have written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +67,9 @@ def overlaps(stretches: Sequence[Writable]) -> tuple[Overlap, ...]:
         if other.member != one.member and other.since < one.until - CLOCK_ERROR
     )
 
+
+SAME_BOOT: Seconds = 60.0
+"""By which wall and boot clock may move against each other within one boot."""
 
 CLOCK_ERROR: Seconds = 0.05
 """What is so short may be an error of the alignment of clocks."""
@@ -135,7 +138,7 @@ def _ended_in_sight(evidence: Evidence, span: Span, until: Moment) -> Writable:
     """A frozen daemon sees the end late; the guard tells when it was."""
     fenced = evidence.last(span.since, evidence.end, "guard_fenced", member=span.member)
     if fenced is not None:
-        moment = _moment_of_fencing(evidence, fenced.member, fenced.data.get("at"))
+        moment = _moment_of_fencing(evidence, fenced.member, fenced.data)
         if moment is not None and span.since <= moment <= until:
             return Writable(span.member, span.since, moment, "fenced")
     return Writable(span.member, span.since, until, "observed")
@@ -173,19 +176,23 @@ def _fenced(
     )
     if told is None:
         return None
-    moment = _moment_of_fencing(evidence, member, told.data.get("at"))
+    moment = _moment_of_fencing(evidence, member, told.data)
     is_ours = moment is not None and life.began <= moment <= following.began
     return moment if is_ours else None
 
 
 def _moment_of_fencing(
-    evidence: Evidence, member: MemberName, at: object
+    evidence: Evidence, member: MemberName, told: Mapping[str, object]
 ) -> Moment | None:
     """Of an instant of the boot in which the guard ran."""
+    at, wall_us = told.get("at"), told.get("wall_us")
     if not isinstance(at, int | float):
         return None
     life = evidence.lives[member][-1]
     for life in reversed(evidence.lives[member]):
+        offset = life.life.wall_offset
+        if isinstance(wall_us, int) and abs(wall_us / 1e6 - at - offset) > SAME_BOOT:
+            continue
         if life.life.began.at <= at:
             break
     return evidence.clocks.moment(life.life.began._replace(at=float(at)))

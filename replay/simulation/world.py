@@ -12,7 +12,14 @@ from regnal.messages.base import Command, Instant, MemberName, Seconds
 from regnal.messages.cluster import FailoverRequest
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import ArmGuard, DisarmGuard
+from regnal.messages.fencing import (
+    ActivateWatchdog,
+    ArmGuard,
+    CheckWatchdog,
+    DisarmGuard,
+    GuardArmed,
+    WatchdogFailed,
+)
 from regnal.messages.postgres import (
     PostgresObserved,
     PostmasterExited,
@@ -66,6 +73,9 @@ class World:
         self.write_gaps: list[tuple[float, float]] = []
         self.guards: dict[MemberName, float] = {}
         """Deadline of each armed guard; it outlives the daemon."""
+
+        self._guarded: dict[MemberName, Daemon] = {}
+        """The daemons that know that their guard is armed."""
 
         self.fenced: list[tuple[float, MemberName]] = []
         self.lease_until: dict[MemberName, Instant] = {}
@@ -300,12 +310,14 @@ class World:
 
     def _perform(self, daemon: Daemon, envelope: Envelope[Command]) -> None:
         match envelope.message:
-            case ArmGuard(deadline=deadline):
-                self.guards[daemon.name] = deadline
-                self.scheduler.at(deadline, lambda: self._fence(daemon.name, deadline))
+            case ArmGuard() | DisarmGuard():
+                self._order_guard(daemon, envelope)
                 return
-            case DisarmGuard():
-                self.guards.pop(daemon.name, None)
+            case ActivateWatchdog(device=device) | CheckWatchdog(device=device):
+                failed = WatchdogFailed(error=f"{device}: No such file or directory")
+                self.members[daemon.name].say(
+                    daemon, "watchdog_device", failed, envelope
+                )
                 return
             case PublishStatus(snapshot=snapshot):
                 self.snapshots[daemon.name] = snapshot
@@ -318,6 +330,21 @@ class World:
             return
         if not self.probers[daemon.name].perform(envelope):
             self.operators[daemon.name].perform(envelope)
+
+    def _order_guard(self, daemon: Daemon, envelope: Envelope[Command]) -> None:
+        name, order = daemon.name, envelope.message
+        if not isinstance(order, ArmGuard):
+            self.guards.pop(name, None)
+            self._guarded.pop(name, None)
+            return
+        if not (order.unless_armed and name in self.guards):
+            deadline = order.deadline
+            self.guards[name] = deadline
+            self.scheduler.at(deadline, lambda: self._fence(name, deadline))
+        if self._guarded.get(name) is not daemon:
+            self._guarded[name] = daemon
+            armed = GuardArmed(guard_pid=1)
+            self.members[name].say(daemon, "guard", armed, envelope)
 
     def _fence(self, name: MemberName, deadline: float) -> None:
         """The guard of a host kills its primary when nobody armed it anew."""

@@ -33,7 +33,16 @@ from regnal.messages.daemon import (
     ShutdownCompleted,
     ShutdownRequested,
 )
-from regnal.messages.fencing import GuardFenced, WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    FencingWanted,
+    GuardArmed,
+    GuardFailed,
+    GuardFenced,
+    GuardStarted,
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogFound,
+)
 from regnal.messages.host import KernelAccount, StallNoticed
 from regnal.messages.incidents import (
     ExplanationFailed,
@@ -46,6 +55,7 @@ from regnal.messages.incidents import (
 from regnal.messages.lease import LeaderHandedOver, LeaderReleased, LeaseRefused
 from regnal.messages.operations import (
     BecomePrimary,
+    BootstrapCluster,
     DemotePostgres,
     IntentFailed,
     IntentFulfilled,
@@ -180,6 +190,12 @@ ANYTHING: tuple[Message, ...] = (
     IntentFailed(intent="start_as_primary", reason=REASON),
     IntentRefused(intent="become_primary", reason=REASON),
     WatchdogActivated(timeout=0),
+    WatchdogFound(),
+    BootstrapCluster(reason=REASON),
+    FencingWanted(),
+    GuardStarted(pid=1, taken_over=False, memory_locked=True, schedule="normal"),
+    GuardArmed(guard_pid=1),
+    GuardFailed(error=""),
     WatchdogFailed(error=""),
     FailsafeAnswered(votes=(FailsafeVote(name="x", accepted=True),), asked_at=0),
     ScheduledRestartChanged(document="{"),

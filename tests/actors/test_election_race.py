@@ -220,9 +220,9 @@ SPEAKS = {
             FAILSAFE, failsafe=(FailsafeMember(name="pg3", api_url="http://pg3"),)
         ),
     ),
-    "WDOG-04: we have no watchdog that works": Case(
+    "WDOG-04: our guard or our watchdog does not work": Case(
         rules.leave_the_race_to_a_better_one,
-        replace(with_settings(RACER, watchdog_mode="required"), watchdog_failed=True),
+        replace(RACER, fencing="failed"),
     ),
     "ELEC-25: another was asked for": Case(
         rules.leave_the_race_to_a_better_one, asked(RACER, candidate="pg3")
