@@ -21,7 +21,7 @@ from regnal.bridges.dcs.web import NoAnswer, NotSent, Web
 from regnal.messages.base import Seconds
 
 OLDEST = (3, 0, 4)
-VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
 class LeaseGone(Exception):

@@ -38,7 +38,8 @@ COMMIT = re.compile(
 """How both programs write it since 9.3."""
 
 PLACE = re.compile(
-    r"^rmgr: Transaction .*?\(rec/tot\):\s*\d+/\s*(\d+), .*? lsn: (\S+), prev",
+    r"^rmgr: Transaction .*?\(rec/tot\):\s*\d+/\s*(\d{1,10}), .*?"
+    r" lsn: ([0-9A-F]{1,8}/[0-9A-F]{1,8}), prev",
 )
 """Total length of a record, and where it begins."""
 
