@@ -122,7 +122,7 @@ class Etcd3Client:
             return
         try:
             answer = self.servers.ask(server, "/cluster/member/list", {}, within)
-        except (NodeFailed, StoreDenied) as error:
+        except (NodeFailed, StoreUnavailable) as error:
             logger.debug("etcd does not tell its members: %s", error)
             return
         members = answer.get("members")

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 
-from regnal.bridges.dcs.contract import StoreDenied
+from regnal.bridges.dcs.contract import StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.etcd3_protocol import (
     Header,
     Json,
@@ -24,11 +24,12 @@ OLDEST = (3, 0, 4)
 VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
-class LeaseGone(Exception):
-    """The lease that was to be used has expired."""
+class LeaseGone(StoreUnavailable):
+    """The lease that was to be used has expired.  Said to who uses none, it is an
+    answer that tells nothing."""
 
 
-class Compacted(Exception):
+class Compacted(StoreUnavailable):
     """The revision from which to watch is too long ago."""
 
 

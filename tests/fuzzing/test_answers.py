@@ -174,6 +174,7 @@ VERSIONS = st.sampled_from(["3.5.1", "3.5.1", "3.5", "9" * 5000 + ".1.1", "\ud80
 @some
 @example([(200, '{"header": {"revision": 1e999}, "events": [7]}')], "3.5.1")
 @example([(200, '{"members": ["x"]}')], "3.5.1")
+@example([(400, '{"error": "etcdserver: requested lease not found"}')], "3.5.1")
 @example([(500, '{"error": "\\ud800"}')], "3.5.1")
 @given(st.lists(st.tuples(STATUSES, SAID), min_size=1, max_size=5), VERSIONS)
 def test_no_answer_of_an_etcd_is_an_error_of_ours(

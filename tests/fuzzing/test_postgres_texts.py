@@ -158,6 +158,7 @@ def test_a_position_is_one_that_postgresql_could_print(text: str) -> None:
 
 
 @many
+@example("", "error in WAL record at 0/1: invalid record length at " + "9" * 9 + "/1")
 @example("rmgr: Transaction len (rec/tot): 1/ 34, tx: 7, lsn: x/y, prev 0/0", "")
 @given(lines(real("15-waldump.txt")), lines(real("15-waldump-end.txt")))
 def test_torn_lines_of_pg_waldump_count_or_do_not(output: str, errors: str) -> None:
