@@ -13,7 +13,7 @@ import threading
 from typing import NamedTuple
 
 from regnal.bridges.contract import Clock
-from regnal.bridges.dcs.contract import StoreDenied, StoreUnavailable
+from regnal.bridges.dcs.contract import StoreUnavailable
 from regnal.bridges.dcs.etcd3_protocol import Header, Json, header_of, texts_in
 from regnal.bridges.dcs.etcd3_server import Etcd3Servers, NodeFailed, inner_answer
 from regnal.bridges.dcs.etcd_endpoints import Endpoints
