@@ -229,7 +229,8 @@ class Run:
         outages = [
             told
             for told in investigation.listed()
-            if told.weight == "outage" or told.kind == "leader_changed"
+            if told.began > since - 1
+            and (told.weight == "outage" or told.kind == "leader_changed")
         ]
         one.explained = ", ".join(dict.fromkeys(told.cause for told in outages)) or "-"
         expected = by_name(one.fault).expected
