@@ -205,9 +205,10 @@ class Run:
             stretch
             for member in self._arena.members
             for stretch in stretches_of(member.name, member.directory / "pg_log")
-            if stretch.until is None or stretch.until > since
         ]
         for old, new in overlaps(stretches, LOG_TOLERANCE):
+            if (old.until or 0) < since:
+                continue
             both = (old.until or 0) - new.since
             one.problems.append(
                 f"by their logs {old.server} and {new.server} took writes for {both:.3f} s"
@@ -222,6 +223,8 @@ class Run:
         text = wall_text(int((since - 5) * 1e6))
         investigation = Investigation(journals, since=text)
         for both in journal_overlaps(investigation.stretches):
+            if both.until < since:
+                continue
             one.problems.append(
                 f"by their journals {both.members} took writes for "
                 f"{both.until - both.since:.3f} s"
