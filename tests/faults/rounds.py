@@ -51,6 +51,9 @@ EVIDENCE = Path("/tmp/regnal-fault-rounds")
 SETTLE = 2.0
 """Seconds of undisturbed writing before each fault."""
 
+AFTERMATH = 4.0
+"""Seconds for which a cluster must be well before it counts as recovered."""
+
 RECOVERY_LIMIT = 90.0
 """Seconds after the end of a fault within which all must be well by itself."""
 
@@ -141,6 +144,9 @@ class Run:
         try:
             self._lab.stage.wait("recovery", self._is_healthy, RECOVERY_LIMIT)
             one.recovered = time.monotonic() - ended
+            # What was set in motion may come to light only now.
+            wait_a_little(AFTERMATH)
+            self._lab.stage.wait("recovery", self._is_healthy, RECOVERY_LIMIT)
         except NothingToRun as error:
             one.problems.append(f"it did not recover: {str(error).splitlines()[0]}")
             self._arena.let_go_on()
