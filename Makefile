@@ -17,7 +17,7 @@ ARGS ?=
 WORKERS ?= logical
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults coverage servers lists demo bench clean
+.PHONY: help venv check lint format test test-unit test-servers test-slow test-fuzz test-faults coverage servers lists demo bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
@@ -64,6 +64,9 @@ test-servers: servers  ## only the tests against real servers
 
 test-slow: servers  ## the tests that take minutes, and every property thoroughly
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or (hypothesis and not server and not faults)" --hypothesis-profile=thorough $(ARGS)
+
+test-fuzz: venv  ## what others might write, for longer: ARGS="-k store" for a part
+	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=thorough --timeout=3600 $(ARGS)
 
 test-faults: servers  ## real faults on hosts of their own (as root; a quarter of an hour)
 	$(BIN)/python -m pytest -m faults $(ARGS)

@@ -16,7 +16,7 @@ from regnal.actors.candidates import (
 from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_shutdown import clear_failover, probe_all
-from regnal.actors.election_state import PROMOTION_RESERVE, Election
+from regnal.actors.election_state import PROMOTION_RESERVE, AwaitedRecord, Election
 from regnal.messages.base import Instant, MemberName
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import BecomePrimary
@@ -29,6 +29,10 @@ DELAY_PER_RANK = 0.5
 
 LAST_RECORD_POLL = 0.02
 """Seconds between two looks at our position while the last records arrive."""
+
+LAST_RECORD_PATIENCE = 2.0
+"""Seconds without a byte of them after which the last records are not waited for: a
+connection that has lost one direction looks alive until wal_receiver_timeout."""
 
 STAND_BACK_FOR = 2.0
 """Seconds until a member that must not lead looks again."""
@@ -205,8 +209,8 @@ def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
 
 
 def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
-    """The old leader's last records are still on their way to us: while we stream we
-    may yet receive them, and promoting would cut them off."""
+    """The old leader's last records are still on their way to us: while they come we
+    may yet receive them all, and promoting would cut them off."""
     if not is_about_to_promote(view, now):
         return None
     assert view.cluster is not None
@@ -214,8 +218,13 @@ def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
     wanted = view.cluster.status.optime if view.cluster.status else 0
     if view.position >= wanted or view.postgres.replication_state != "streaming":
         return None
+    awaited = view.awaited
+    if awaited is None or (awaited.wanted, awaited.position) != (wanted, view.position):
+        awaited = AwaitedRecord(wanted=wanted, position=view.position, since=now)
+    if now >= awaited.since + LAST_RECORD_PATIENCE:
+        return None
     return Conclusion(
-        replace(view, poll_at=now + LAST_RECORD_POLL),
+        replace(view, poll_at=now + LAST_RECORD_POLL, awaited=awaited),
         said=(ObservePostgres(),),
         facts={"wanted": wanted, "position": view.position},
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from regnal.actors.lease_margins import step_down_lead
-from regnal.messages.base import Instant, MemberName, RequestId, Seconds
+from regnal.messages.base import LSN, Instant, MemberName, RequestId, Seconds
 from regnal.messages.cluster import ClusterView, MemberView
 from regnal.messages.incidents import IncidentName
 from regnal.messages.lease import LeaseAction
@@ -69,6 +69,18 @@ class Hold:
     """Who leads since: that it leads again is no failover."""
 
     until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedRecord:
+    """The end of the former leader's WAL, which may still be on its way to us."""
+
+    wanted: LSN
+    position: LSN
+    """How far we have got."""
+
+    since: Instant
+    """When we got there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,9 @@ class Election:
     """How far we are with creating the cluster."""
 
     new_identifier: str | None = None
+    awaited: AwaitedRecord | None = None
+    """The former leader's last record, while we wait for it; None: we never did."""
+
     claiming_sync: bool = False
     clearing_failover: bool = False
     fencing: Literal["idle", "wanted", "stands", "failed"] = "idle"

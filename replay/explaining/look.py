@@ -109,7 +109,7 @@ class Look:
             "guard_fenced",
             member=self.member,
         ):
-            if self.gap.before.known == "fenced":
+            if self.gap.before.known in ("fenced", "late"):
                 return told
         return None
 

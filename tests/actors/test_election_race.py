@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from regnal.actors import election_race as rules
-from regnal.actors.election_state import Election
+from regnal.actors.election_state import AwaitedRecord, Election
 from regnal.messages.cluster import FailsafeMember, HistoryLine, LeaderStatus
 from regnal.messages.lease import (
     AcquireLeader,
@@ -80,6 +80,9 @@ SYNC_CHOSEN = with_cluster(
 )
 SYNC_OURS = with_cluster(SYNC_CHOSEN, sync=sync("pg1"))
 ARRIVING = with_cluster(CHOSEN, leader="pg1", status=LeaderStatus(optime=950))
+STUCK = replace(
+    ARRIVING, awaited=AwaitedRecord(wanted=950, position=900, since=NOW - 2)
+)
 FAILED_PROMOTION = replace(CHOSEN, failed_intent="become_primary", failure=FAILED)
 SUSPICIOUS = replace(STANDBY, suspicious_since=NOW - 1)
 LAGGING = with_cluster(RACER, status=LeaderStatus(optime=900 + 1048577))
@@ -269,6 +272,19 @@ SPEAKS = {
     "SYNC-02: and the sync key": Case(
         rules.promote_with_the_lease, SYNC_OURS, (BecomePrimary,)
     ),
+    "ELEC-27: the last records come nearer": Case(
+        rules.wait_for_the_last_record,
+        replace(STUCK, awaited=AwaitedRecord(wanted=950, position=890, since=NOW - 9)),
+        (ObservePostgres,),
+    ),
+    "ELEC-27: what was awaited of another leader does not count": Case(
+        rules.wait_for_the_last_record,
+        replace(STUCK, awaited=AwaitedRecord(wanted=940, position=900, since=NOW - 9)),
+        (ObservePostgres,),
+    ),
+    "ELEC-27: the stream looks alive, and nothing comes": Case(
+        rules.promote_with_the_lease, STUCK, (BecomePrimary,)
+    ),
     "ELEC-27: the last records will not come any more": Case(
         rules.promote_with_the_lease,
         with_postgres(ARRIVING, receiver=None),
@@ -359,6 +375,9 @@ SILENT = {
     "P-ELEC-02: all is there": Case(
         rules.wait_for_the_last_record,
         with_cluster(ARRIVING, status=LeaderStatus(optime=900)),
+    ),
+    "ELEC-27: nothing of it came for too long": Case(
+        rules.wait_for_the_last_record, STUCK
     ),
     "law 3: the lease has not the time": Case(
         rules.promote_with_the_lease, replace(CHOSEN, lease_until=NOW + 6.9)
