@@ -77,8 +77,8 @@ class IncidentExplained(Event):
 
 
 class JournalGap(Event):
-    """Records of this member's journal were removed before they could be published: what
-    they told is missing here, and is nowhere else."""
+    """Records of this member's journal were removed or damaged before they could be
+    published: what they told is missing here, and is nowhere else."""
 
     name: ClassVar[EventName] = "journal.gap"
     first: int
