@@ -1,6 +1,6 @@
 """The outbox: the journal as one consumer outside reads it, from where it ended last.
 
-    outbox = Outbox(directory, "nats-events", begin_after=0)
+    outbox = Outbox(directory, "nats-events", begin_after=None)
     while items := outbox.take():
         ...                                # send them, however long that takes
         outbox.confirm(memory)
@@ -52,7 +52,7 @@ class Gap(NamedTuple):
     last: RecordNumber
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return self.last - self.first + 1
 
 
@@ -63,27 +63,28 @@ class Outbox:
     """One consumer's way through the journal; used by one thread."""
 
     def __init__(
-        self, directory: Path, consumer: str, *, begin_after: RecordNumber
+        self, directory: Path, consumer: str, *, begin_after: Place | None
     ) -> None:
-        """`begin_after`: of a consumer that is new; 0: all that there is."""
+        """`begin_after`: of a consumer that is new; None: all that there is."""
         self._directory = directory
         self._path = directory / DIRECTORY / f"{consumer}.json"
-        self._begin_after = begin_after
         self._trail: deque[Place] = deque(maxlen=TRAIL)
         self.memory: JsonText | None = None
         """What the consumer kept at the last place; None: nothing."""
 
-        self._load()
+        is_new = not self._load()
+        self._saved = self._trail[-1] if self._trail else None
+        if is_new and begin_after is not None and begin_after.number:
+            self._trail.append(begin_after)
         self._taken: Place | None = None
         """The last record that was taken; None: none was since the last confirmation."""
 
-        self._saved = self._trail[-1] if self._trail else None
         self._items: Iterator[Item | None] | None = None
 
     @property
     def position(self) -> RecordNumber:
         """Up to here all was sent."""
-        return self._trail[-1].number if self._trail else self._begin_after
+        return self._trail[-1].number if self._trail else 0
 
     @property
     def read_to(self) -> RecordNumber:
@@ -122,7 +123,8 @@ class Outbox:
         self.memory = memory
 
     def save(self) -> None:
-        """Bring the place to the disk, if it is another.  Raises OSError."""
+        """Bring the place to the disk, if it is another: that of a new consumer, too,
+        which may not send anything for long.  Raises OSError."""
         if not self._trail or self._trail[-1] == self._saved:
             return
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -130,36 +132,37 @@ class Outbox:
         replace_file(self._path, json_bytes(content) + b"\n")
         self._saved = self._trail[-1]
 
-    def _load(self) -> None:
-        """A file that cannot be read is as none: things come again, rather than never."""
+    def _load(self) -> bool:
+        """Whether there is a file.  One that cannot be read says to send everything:
+        things come again, rather than never."""
         try:
             content = json.loads(self._path.read_bytes())
             trail = [Place(int(number), str(own)) for number, own in content["trail"]]
             memory = content["memory"]
         except FileNotFoundError:
-            return
+            return False
         except (OSError, ValueError, TypeError, KeyError) as error:
             logger.warning(
                 "%s cannot be read (%s): all of the journal is sent again.",
                 self._path,
                 error,
             )
-            self._begin_after = 0
-            return
+            return True
         self._trail.extend(trail)
         self.memory = memory if isinstance(memory, str) else None
+        return True
 
     def _from_here(self) -> Iterator[Item | None]:
         """None: nothing more at present.  Raises OSError."""
         self._step_back()
         # The record that was sent last, if it is there, shows that nothing is missing.
         expected = self.read_to + 1
-        is_first = not self._trail and self._taken is None
+        is_first = expected == 1  # what was removed before was not for us
         for item in follow(self._directory, Window(after=expected - 1)):
             if isinstance(item, int):
                 yield None
             elif isinstance(item, Record) and item.n >= expected:
-                if item.n > expected and not (is_first and expected == 1):
+                if item.n > expected and not is_first:
                     yield Gap(expected, item.n - 1)
                 yield item
                 expected, is_first = item.n + 1, False
@@ -191,4 +194,4 @@ class Outbox:
             logger.warning(
                 "The journal in %s was begun anew: all of it is sent.", self._directory
             )
-            self._begin_after, self.memory = 0, None
+            self.memory = None

@@ -11,7 +11,7 @@ from regnal.bridges.http.journal_stream import JournalReader, JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.prober import Prober
 from regnal.bridges.http.server import Mouth, Server
-from regnal.bridges.http.service import Service
+from regnal.bridges.http.service import MoreMetrics, Service
 from regnal.messages.base import Command, MemberName, Message
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.probes import AskFailsafe, ProbePeers
@@ -38,10 +38,11 @@ class HttpBridge:
         hybrid_clock: HybridClock,
         journal: JournalSource | None,
         explain: Explain | None,
+        more_metrics: MoreMetrics | None = None,
     ) -> None:
         """`peer_version` is what we tell members of the peer product to be.
-        `journal`, `explain` None: GET /journal, GET /explain answer 503.  Raises
-        UnusableOptions."""
+        `journal`, `explain` None: GET /journal, GET /explain answer 503.
+        Raises UnusableOptions."""
         self._voice = voice
         self._mouth = Mouth(voice.say)
         self._reader = JournalReader(journal) if journal else None
@@ -58,6 +59,7 @@ class HttpBridge:
             say=self._mouth.say,
             reader=self._reader,
             explainer=self._explainer,
+            more_metrics=more_metrics,
         )
         self._server = Server(self._service, options)
         self._prober = Prober(client, voice, clock, hybrid_clock)

@@ -18,6 +18,7 @@ from regnal.bridges.http import access, writes
 from regnal.bridges.http.explaining import ExplainDesk, explain
 from regnal.bridges.http.http1 import Answer, Request, Stream
 from regnal.bridges.http.journal_stream import JournalReader, journal
+from regnal.bridges.http.metrics import exposition, labels_of
 from regnal.bridges.http.options import RestOptions
 from regnal.bridges.http.reads import (
     NO_INCIDENTS,
@@ -28,7 +29,7 @@ from regnal.bridges.http.reads import (
     serve_incidents,
     split,
 )
-from regnal.bridges.http.responses import Format, Rendered, Response, text
+from regnal.bridges.http.responses import TEXT, Format, Rendered, Response, text
 from regnal.bridges.http.stamp_header import STAMP_HEADER, with_stamp
 from regnal.messages.base import JsonText, MemberName, Message, RequestId, Seconds
 from regnal.messages.requests import Caller, RequestAnswered, RequestRejected
@@ -45,6 +46,9 @@ _STAMP_KEY = STAMP_HEADER.lower()
 
 Say = Callable[[Message], bool]
 """Says a message without waiting; False: too many wait already."""
+
+MoreMetrics = Callable[[str], str]
+"""Further lines of GET /metrics, each with these labels; quick, from any thread."""
 
 
 class Service:
@@ -65,6 +69,7 @@ class Service:
         say: Say,
         reader: JournalReader | None,
         explainer: ExplainDesk | None,
+        more_metrics: MoreMetrics | None = None,
     ) -> None:
         self._name = name
         self._incarnation = incarnation
@@ -74,6 +79,7 @@ class Service:
         self._say = say
         self._reader = reader
         self._explainer = explainer
+        self._more_metrics = more_metrics
         self._numbers = itertools.count(1)
         self._answers: dict[RequestId, asyncio.Future[RequestAnswered]] = {}
         self._replacing = threading.Lock()
@@ -163,12 +169,18 @@ class Service:
             if name == "explain" and request.method == "GET":
                 request.is_costly = True
                 return self._guarded(request, self._explain(query))
+            if name == "metrics" and request.method == "GET" and self._more_metrics:
+                return self._metrics(served.snapshot, self._more_metrics)
             brief = request.method != "GET"
             return read(served, request.target, self._clock(), brief=brief)
         route = writes.route_of(request)
         if route is None:
             return text(501, f"Unsupported method ('{request.method}')")
         return self._guarded(request, self._order(request, route))
+
+    def _metrics(self, snapshot: StatusSnapshot, more: MoreMetrics) -> Response:
+        whole = exposition(snapshot) + more(labels_of(snapshot))
+        return Response(200, whole.encode(), TEXT)
 
     async def _guarded(
         self, request: Request, allowed: Coroutine[Any, Any, Answer]

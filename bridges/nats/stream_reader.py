@@ -25,6 +25,8 @@ from regnal.messages.base import Seconds
 CONNECT_TIMEOUT = 5
 """Seconds."""
 
+CLOSE_WITHIN: Seconds = 1.0
+
 SILENCE: Seconds = 10.0
 """Of a server that should be sending."""
 
@@ -106,7 +108,10 @@ class StreamReader:
             )
 
     async def _disconnect(self) -> None:
-        await self._client.close()
+        # After a TLS handshake that failed the library would wait for ever.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self._client.close()
         # The client may be closing already, in a task of its own.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:

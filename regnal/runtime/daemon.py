@@ -31,6 +31,7 @@ from regnal.bridges.watchdog.bridge import WatchdogBridge
 from regnal.bridges.watchdog.last_reset import last_reset
 from regnal.configuration.logs import LogSystem, log_options
 from regnal.configuration.source import ConfigurationSource, Effective
+from regnal.events.cloud import Reporter
 from regnal.journal.ledger import Identity
 from regnal.journal.serving import ServedJournal
 from regnal.journal.stamps import boot_clock, wall_clock
@@ -54,6 +55,8 @@ from regnal.runtime.options import (
 )
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
+from regnal.runtime.publishing import publishers
+from regnal.runtime.publishing_metrics import exposition
 from regnal.runtime.recalling import Here, recall
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
@@ -103,6 +106,12 @@ class Daemon:
         self._explainer = Explainer(self._journal_directory)
         self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
+        self._publishers = publishers(
+            effective,
+            Reporter(self._settings.scope, self._settings.name),
+            self._journal_directory,
+            self._journal,
+        )
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
             self._bus.voice("postgres"),
@@ -112,6 +121,7 @@ class Daemon:
         self._store = self._open_store(effective)
         self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
+            *self._publishers,  # stopped last: they tell of the end, too
             IncidentKeeper(
                 self._bus.voice(IncidentKeeper.name),
                 self._journal.pins,
@@ -256,6 +266,7 @@ class Daemon:
                 "regnal " + importlib.metadata.version("regnal"),
             ),
             explain=self._tell,
+            more_metrics=self._tell_of_publishers if self._publishers else None,
         )
 
     def _recall(self) -> IncidentsRecalled:
@@ -275,6 +286,9 @@ class Daemon:
         return Told(
             http_status(explained), explained.output or explained.error.encode()
         )
+
+    def _tell_of_publishers(self, labels: str) -> str:
+        return exposition(labels, self._publishers)
 
     def _open_store(self, effective: Effective) -> Store:
         where = dcs_options(effective)

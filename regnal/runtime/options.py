@@ -14,6 +14,7 @@ from regnal.bridges.http.options import (
     RestOptions,
     ServerCertificate,
 )
+from regnal.bridges.nats.options import NatsOptions, StreamPlan
 from regnal.bridges.postgres.options import (
     Credentials,
     PostgresOptions,
@@ -21,11 +22,13 @@ from regnal.bridges.postgres.options import (
 )
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
 from regnal.configuration.checking import with_defaults
+from regnal.configuration.masking import masked_text
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
 from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
 from regnal.journal.options import DAY, JournalOptions
+from regnal.messages.base import Bytes, Seconds
 
 _DEFAULT_NAMESPACES = {"kubernetes": "default"}
 
@@ -62,6 +65,36 @@ class JournalPlace:
     options: JournalOptions
     fsync: bool
     """False: steps that decide who writes are not awaited on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSection:
+    """The `nats` section."""
+
+    client: NatsOptions
+    events: bool
+    journal: bool
+    jetstream: bool
+    create_streams: bool
+    stream: str
+    journal_stream: str
+    subject_prefix: str
+    max_age: Seconds
+    max_bytes: Bytes
+    replicas: int
+
+    def plan(self, stream: str, subjects: str) -> StreamPlan | None:
+        """None: without JetStream."""
+        if not self.jetstream:
+            return None
+        return StreamPlan(
+            name=stream,
+            subjects=(subjects,),
+            create=self.create_streams,
+            max_age=self.max_age,
+            max_bytes=self.max_bytes,
+            replicas=self.replicas,
+        )
 
 
 def dcs_options(configuration: Configured) -> StoreOptions:
@@ -178,6 +211,37 @@ def journal_options(effective: Configured) -> JournalPlace:
         directory=_absolute(section.get("dir") or beside),
         options=JournalOptions(**given),
         fsync=section["fsync"],
+    )
+
+
+def nats_options(configured: Configured) -> NatsSection | None:
+    """None: nothing is published to NATS."""
+    section = configured.document.get("nats")
+    if section is None or not section.get("servers"):
+        return None
+    servers = tuple(section["servers"])
+    return NatsSection(
+        client=NatsOptions(
+            servers=servers,
+            shown=masked_text(", ".join(servers)),
+            username=section.get("username"),
+            password=section.get("password"),
+            token=section.get("token"),
+            credentials=_optional_path(section.get("credentials")),
+            cafile=_optional_path(section.get("cafile")),
+            certfile=_optional_path(section.get("certfile")),
+            keyfile=_optional_path(section.get("keyfile")),
+        ),
+        events=section["events"] == "on",
+        journal=section["journal"] == "on",
+        jetstream=section["jetstream"] == "on",
+        create_streams=section["create_streams"] == "on",
+        stream=section["stream"],
+        journal_stream=section["journal_stream"],
+        subject_prefix=section["subject_prefix"],
+        max_age=section["max_age"],
+        max_bytes=section.get("max_bytes", -1),
+        replicas=section["replicas"],
     )
 
 

@@ -31,6 +31,9 @@ IDLE: Seconds = 5.0
 FIRST_BACKOFF: Seconds = 0.5
 LONGEST_BACKOFF: Seconds = 30.0
 
+TELL_EVERY: Seconds = 60.0
+"""So often the log hears that the trouble is another one now."""
+
 DRAIN_WITHIN: Seconds = 2.0
 """At the daemon's end, for what nobody has been told yet; the rest follows at its next
 start."""
@@ -102,6 +105,7 @@ class Publisher(Generic[P]):
         self._stopping = threading.Event()
         self._until = float("inf")
         self._saved_at = 0.0
+        self._told_at = 0.0
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     @property
@@ -127,6 +131,7 @@ class Publisher(Generic[P]):
     def _run(self) -> None:
         backoff = FIRST_BACKOFF
         self._consumer.remember(self._outbox.memory)
+        self._save()
         while not self._is_over():
             try:
                 self._publish()
@@ -140,10 +145,11 @@ class Publisher(Generic[P]):
 
     def _publish(self) -> None:
         """One portion, or a moment's rest.  Raises OSError."""
+        is_ending = self._stopping.is_set()  # first: what was said until then is taken
         items = self._outbox.take()
         if not items:
             self._save()
-            if self._stopping.is_set():
+            if is_ending:
                 self._until = 0.0  # all is told
             elif self._wait_beyond(self._outbox.read_to, IDLE):
                 self._stopping.wait(LINGER)
@@ -195,7 +201,10 @@ class Publisher(Generic[P]):
 
     def _fail(self, why: str) -> None:
         self.tally.failures += 1
-        if why != self.tally.trouble:
+        now = time.monotonic()
+        is_news = self.tally.trouble is None
+        if is_news or (why != self.tally.trouble and now >= self._told_at + TELL_EVERY):
+            self._told_at = now
             logger.warning(
                 "%s: not published, and tried again: %s (%d records wait in the "
                 "journal)",
@@ -211,7 +220,7 @@ class Publisher(Generic[P]):
         self.tally.trouble = None
 
     def _note(self, gap: Gap) -> None:
-        self.tally.lost_records += gap.count
+        self.tally.lost_records += gap.size
         logger.warning(
             "%s: records %d to %d of the journal were removed before they could be "
             "published; a larger journal.max_size or journal.retention_days keeps them "

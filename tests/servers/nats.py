@@ -47,7 +47,9 @@ class NatsServer:
         *,
         account: tuple[str, str] | None = None,
         jetstream: bool = True,
+        options: Sequence[str] = (),
     ) -> None:
+        """`options` of the program, beside the usual ones."""
         assert BINARY is not None, "guard the test with needs_nats"
         self.port = free_port()
         self._account = account
@@ -56,6 +58,7 @@ class NatsServer:
             *(BINARY, "--addr=127.0.0.1", f"--port={self.port}"),
             *(("--jetstream", f"--store_dir={folder / 'nats'}") if jetstream else ()),
             *((f"--user={account[0]}", f"--pass={account[1]}") if account else ()),
+            *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -107,6 +110,24 @@ class NatsServer:
 
         self._do(work)
         return found[0]
+
+    def received(self, stream: str) -> list[Published]:
+        """All that the stream has."""
+        found: list[Published] = []
+
+        async def work(jetstream: JetStreamContext) -> None:
+            info = await jetstream.stream_info(stream)
+            for number in range(info.state.first_seq, info.state.last_seq + 1):
+                one = await jetstream.get_msg(stream, number)
+                headers = one.headers or {}
+                found.append(
+                    Published(
+                        one.subject or "", one.data or b"", headers.get("Nats-Msg-Id")
+                    )
+                )
+
+        self._do(work)
+        return found
 
     def _do(self, work: Callable[[JetStreamContext], Any]) -> None:
         user, password = self._account or (None, None)

@@ -76,7 +76,7 @@ def publishing(member: Member, consumer: Collector) -> Iterator[Publisher[list[i
 
     one = Publisher(
         consumer,
-        Outbox(member.directory, "test", begin_after=0),
+        Outbox(member.directory, "test", begin_after=None),
         lambda: member.ledger.head.number,
         wait_beyond,
     )
