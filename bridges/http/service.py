@@ -15,6 +15,7 @@ from typing import Any
 
 from regnal.bridges.contract import Clock, HybridClock
 from regnal.bridges.http import access, writes
+from regnal.bridges.http.event_stream import EventDesk
 from regnal.bridges.http.explaining import ExplainDesk, explain
 from regnal.bridges.http.http1 import Answer, Request, Stream
 from regnal.bridges.http.journal_stream import JournalReader, journal
@@ -70,6 +71,7 @@ class Service:
         reader: JournalReader | None,
         explainer: ExplainDesk | None,
         more_metrics: MoreMetrics | None = None,
+        events: EventDesk | None = None,
     ) -> None:
         self._name = name
         self._incarnation = incarnation
@@ -80,6 +82,7 @@ class Service:
         self._reader = reader
         self._explainer = explainer
         self._more_metrics = more_metrics
+        self._events = events
         self._numbers = itertools.count(1)
         self._answers: dict[RequestId, asyncio.Future[RequestAnswered]] = {}
         self._replacing = threading.Lock()
@@ -166,6 +169,8 @@ class Service:
             name, query = split(request.target)
             if name == "journal" and request.method == "GET":
                 return self._guarded(request, self._read_journal(query))
+            if name == "events" and request.method == "GET":
+                return self._guarded(request, self._tell_events(request, query))
             if name == "explain" and request.method == "GET":
                 request.is_costly = True
                 return self._guarded(request, self._explain(query))
@@ -231,6 +236,11 @@ class Service:
         if self._reader is None:
             return text(503, "The journal cannot be read")
         return journal(self._reader, query)
+
+    async def _tell_events(self, request: Request, query: str) -> Answer:
+        if self._events is None:
+            return text(503, "Events are not to be had here")
+        return self._events.answer(query, request.headers)
 
     async def _explain(self, query: str) -> Answer:
         if self._explainer is None:

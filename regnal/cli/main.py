@@ -31,6 +31,9 @@ COMMANDS = {
     "generate-sample-config": _command(
         "sample", "generate_sample_config", "Write a configuration to begin with"
     ),
+    "webhooks": _command(
+        "webhooks", "webhooks", "Show and resend what webhooks would not take"
+    ),
     "version": _command("version", "version", "Print name and version"),
 }
 

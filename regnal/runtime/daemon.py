@@ -58,6 +58,7 @@ from regnal.runtime.process_bridge import ProcessBridge
 from regnal.runtime.publishing import publishers
 from regnal.runtime.publishing_metrics import exposition
 from regnal.runtime.recalling import Here, recall
+from regnal.runtime.served_events import ServedEvents
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
 from regnal.runtime.timers import Timers
@@ -266,6 +267,12 @@ class Daemon:
                 "regnal " + importlib.metadata.version("regnal"),
             ),
             explain=self._tell,
+            events=ServedEvents(
+                self._journal_directory,
+                Reporter(self._settings.scope, self._settings.name),
+                lambda: self._journal.head.number,
+                self._journal.wait_beyond,
+            ),
             more_metrics=self._tell_of_publishers if self._publishers else None,
         )
 

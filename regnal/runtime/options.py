@@ -3,10 +3,12 @@
 Secrets go this way, and only this way: no message carries them.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from regnal.bridges.http.options import (
     BasicCredentials,
@@ -20,11 +22,13 @@ from regnal.bridges.postgres.options import (
     PostgresOptions,
     RemoteSource,
 )
+from regnal.bridges.webhook.sender import WebhookOptions
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
 from regnal.configuration.checking import with_defaults
 from regnal.configuration.masking import masked_text
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
+from regnal.configuration.schema_publishing import WEBHOOK
 from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
 from regnal.journal.options import DAY, JournalOptions
@@ -243,6 +247,32 @@ def nats_options(configured: Configured) -> NatsSection | None:
         max_bytes=section.get("max_bytes", -1),
         replicas=section["replicas"],
     )
+
+
+def webhook_options(configured: Configured) -> tuple[WebhookOptions, ...]:
+    found = []
+    for section in configured.document.get("webhooks", ()):
+        full = with_defaults(WEBHOOK, section)
+        parts = urlsplit(full["url"])
+        found.append(
+            WebhookOptions(
+                name=full.get("name") or _short(full["url"]),
+                url=full["url"],
+                shown=f"{parts.scheme}://{parts.hostname}",
+                secret=full.get("secret"),
+                token=full.get("token"),
+                patterns=tuple(full.get("events", ())),
+                timeout=full["timeout"],
+                give_up_after=full["give_up_after"],
+                cafile=_optional_path(full.get("cafile")),
+            )
+        )
+    return tuple(found)
+
+
+def _short(url: str) -> str:
+    """Stands for a URL in names of files, and tells nobody what it was."""
+    return hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
 _JOURNAL_NAMES = {

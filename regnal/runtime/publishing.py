@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from regnal.bridges.nats.options import NatsOptions, StreamPlan
+from regnal.bridges.webhook.dead_letters import DeadLetters
 from regnal.events.cloud import Reporter
 from regnal.journal.event_layout import subjects_of as subjects_of_events
-from regnal.journal.outbox import Outbox, Place
+from regnal.journal.outbox import DIRECTORY, Outbox, Place
 from regnal.journal.stamps import wall_clock
 from regnal.journal.stream_layout import PREFIX
 from regnal.journal.writer import JournalWriter
 from regnal.runtime.consumers import (
     EventsToBroker,
+    EventsToWebhook,
     JournalToBroker,
     NoSink,
     Sink,
+    webhook_consumer,
 )
-from regnal.runtime.options import Configured, nats_options
+from regnal.runtime.options import Configured, nats_options, webhook_options
 from regnal.runtime.publisher import Consumer, Publisher
 
 logger = logging.getLogger(__name__)
@@ -49,11 +52,29 @@ def publishers(
     now = Place(*journal.head)
     return tuple(
         publisher(consumer, None if consumer.name == JournalToBroker.name else now)
-        for consumer in _consumers(configured, reporter)
+        for consumer in (
+            *_of_nats(configured, reporter),
+            *_of_webhooks(configured, reporter, directory),
+        )
     )
 
 
-def _consumers(configured: Configured, reporter: Reporter) -> Iterator[Consumer[Any]]:
+def dead_letters(directory: Path, webhook: str) -> DeadLetters:
+    """What the webhook of this name would not take; `directory`: the journal's."""
+    return DeadLetters(
+        directory / DIRECTORY / f"{webhook_consumer(webhook)}.dead.jsonl"
+    )
+
+
+def _of_webhooks(
+    configured: Configured, reporter: Reporter, directory: Path
+) -> Iterator[Consumer[Any]]:
+    for options in webhook_options(configured):
+        dead = dead_letters(directory, options.name)
+        yield EventsToWebhook(reporter, wall_clock, options, dead)
+
+
+def _of_nats(configured: Configured, reporter: Reporter) -> Iterator[Consumer[Any]]:
     nats = nats_options(configured)
     if nats is None:
         return

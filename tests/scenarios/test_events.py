@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import urllib3
 from click.testing import CliRunner
@@ -41,6 +42,12 @@ def amend(server: NatsServer) -> Amend:
     return publish
 
 
+def kill_postmaster(cluster: Stage, member: Member) -> None:
+    pid = postmaster_pid(member)
+    os.kill(pid, signal.SIGKILL)
+    cluster.wait("its end", lambda: not psutil.pid_exists(pid))
+
+
 def told(member: Member) -> list[CloudEvent]:
     reader = EventReader(Reporter(SCOPE, member.name))
     return [event for record in records(member) for event in reader.read(record)]
@@ -60,7 +67,7 @@ def test_nothing_is_lost_while_everything_is_killed(
         former = cluster.leader()
         server.__exit__()  # SIGKILL
         if number == 1:
-            os.kill(postmaster_pid(former), signal.SIGKILL)
+            kill_postmaster(cluster, former)
         else:
             cluster.cluster.kill(former)
             server.__enter__()
@@ -77,9 +84,10 @@ def test_nothing_is_lost_while_everything_is_killed(
     cluster.ctl(
         "switchover", "--leader", former.name, "--candidate", candidate.name, "--force"
     )
+    cluster.wait("the candidate", lambda: cluster.cluster.leader() is candidate)
     cluster.wait_until_complete()
 
-    said = {}
+    said: dict[str, CloudEvent] = {}
 
     def is_all_there() -> bool:
         said.clear()
@@ -143,7 +151,7 @@ def test_an_outage_of_nats_costs_no_failover_a_moment(
     try:
         former = cluster.leader()
         before = time.monotonic()
-        os.kill(postmaster_pid(former), signal.SIGKILL)
+        kill_postmaster(cluster, former)
         cluster.wait_until_complete()
         cluster.note_outage("postmaster killed, NATS away", before)
         url = f"http://127.0.0.1:{former.rest_port}/metrics"

@@ -17,7 +17,7 @@ BESIDE: Mapping[str, Any] = {
         "servers": ["nats://someone:{secret}@10.0.0.9:4222"],
         "username": "someone",
     },
-    "webhooks": [{"url": "https://u:{secret}@10.0.0.9/hook"}],
+    "webhooks": [{"url": "https://u:{secret}@10.0.0.9/{secret}"}],
     "otel": {"endpoint": "http://someone:{secret}@10.0.0.9:4318"},
     "postgresql": {
         "recovery_conf": {

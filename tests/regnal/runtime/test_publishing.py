@@ -4,7 +4,7 @@ import importlib.util
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Configured:
             "max_age": 3600,
             "replicas": 1,
         }
-        self.document = {"nats": {**defaults, **nats}}
+        self.document: dict[str, Any] = {"nats": {**defaults, **nats}}
 
 
 class Life:
@@ -109,7 +109,8 @@ def test_no_event_is_lost_and_none_is_invented(tmp_path: Path) -> None:
         configured = Configured(servers=[server.url], journal="on")
         directories = {name: tmp_path / name for name in NAMES}
         lives = {name: Life(directories[name], name, configured) for name in NAMES}
-        stack.callback(lambda: [life.end() for life in lives.values()])
+        for name in NAMES:
+            stack.callback(lambda name=name: lives[name].end())  # type: ignore[misc]
         for number in range(ROUNDS):
             speakers = [
                 threading.Thread(target=life.speak, args=(20,))
@@ -151,14 +152,13 @@ def test_no_event_is_lost_and_none_is_invented(tmp_path: Path) -> None:
 
 
 def test_who_publishes_nothing_has_no_publishers(tmp_path: Path) -> None:
-    class Off:
-        document: Mapping[str, Any] = {}
-
+    off = Configured()
+    del off.document["nats"]
     identity = Identity(member="pg1", scope="demo", versions=(), boot_id="b")
     journal = JournalWriter(tmp_path / "journal", identity, DECIDERS)
     try:
         reporter = Reporter("demo", "pg1")
-        assert publishers(Off(), reporter, tmp_path / "journal", journal) == ()
+        assert publishers(off, reporter, tmp_path / "journal", journal) == ()
     finally:
         journal.close()
     assert not (tmp_path / "journal" / "outbox").exists()
