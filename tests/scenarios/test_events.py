@@ -79,6 +79,10 @@ def test_nothing_is_lost_while_everything_is_killed(
         victim = cluster.replicas()[0]
         cluster.cluster.kill_daemon(victim)  # while it sends what has waited
         cluster.cluster.start(victim)
+        cluster.wait(
+            "its answer",
+            lambda m=victim: cluster.cluster.status(m, "health") == 200,  # type: ignore[misc]
+        )
         cluster.wait_until_complete()
     former, candidate = cluster.leader(), cluster.replicas()[0]
     cluster.ctl(

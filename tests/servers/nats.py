@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import nats
 import pytest
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from tests.servers.ports import free_port
@@ -101,6 +102,15 @@ class NatsServer:
 
         self._do(work)
 
+    def say(self, message: Published) -> None:
+        """To whoever listens; no stream is needed."""
+
+        async def work(client: Client) -> None:
+            await client.publish(message.subject, message.payload)
+            await client.flush()
+
+        self._with_client(work)
+
     def count(self, stream: str) -> int:
         """Messages in the stream."""
         found: list[int] = []
@@ -130,12 +140,15 @@ class NatsServer:
         return found
 
     def _do(self, work: Callable[[JetStreamContext], Any]) -> None:
+        self._with_client(lambda client: work(client.jetstream()))
+
+    def _with_client(self, work: Callable[[Client], Any]) -> None:
         user, password = self._account or (None, None)
 
         async def connected() -> None:
             client = await nats.connect(self.url, user=user, password=password)
             try:
-                await work(client.jetstream())
+                await work(client)
             finally:
                 await client.close()
 
