@@ -125,7 +125,7 @@ def test_the_members_of_a_cluster_are_found_and_listened_to(tmp_path: Path) -> N
             two.say(f"two{next(count)}")
 
         url = f"http://127.0.0.1:{first.port}"
-        with following("-n", "40", "--type", "member.joined", url) as process:
+        with following("-n", "10", "--type", "member.joined", url) as process:
             until("events of both", process, speak)
             assert process.stdout is not None
             events = [json.loads(line) for line in process.stdout]
@@ -176,6 +176,7 @@ def test_a_stream_is_read_and_followed_across_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.slow
 @needs_nats
 def test_without_a_stream_what_is_said_is_heard(tmp_path: Path) -> None:
     with NatsServer(tmp_path, jetstream=False) as server:
