@@ -190,14 +190,14 @@ def _webhooks(document: Document) -> Iterator[Problem]:
         url = webhook.get("url", "")
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             yield Problem(
-                f"webhooks.{number}.url",
+                f"webhooks[{number}].url",
                 "is missing" if not url else "is no URL",
                 "write http://HOST/PATH or https://HOST/PATH",
             )
         name = webhook.get("name") or url
         if name in seen:
             yield Problem(
-                f"webhooks.{number}.name",
+                f"webhooks[{number}].name",
                 "is that of another webhook, or its URL is",
                 "give each webhook a name of its own",
             )

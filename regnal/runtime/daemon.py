@@ -31,7 +31,6 @@ from regnal.bridges.watchdog.bridge import WatchdogBridge
 from regnal.bridges.watchdog.last_reset import last_reset
 from regnal.configuration.logs import LogSystem, log_options
 from regnal.configuration.source import ConfigurationSource, Effective
-from regnal.events.cloud import Reporter
 from regnal.journal.ledger import Identity
 from regnal.journal.serving import ServedJournal
 from regnal.journal.stamps import boot_clock, wall_clock
@@ -42,6 +41,7 @@ from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
+from regnal.runtime.deferred import DeferredEvents, publishers_of
 from regnal.runtime.explaining import Explainer, Question, earlier, http_status
 from regnal.runtime.incident_keeper import IncidentKeeper
 from regnal.runtime.journal_witness import JournalWitness
@@ -55,10 +55,8 @@ from regnal.runtime.options import (
 )
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
-from regnal.runtime.publishing import publishers
 from regnal.runtime.publishing_metrics import exposition
 from regnal.runtime.recalling import Here, recall
-from regnal.runtime.served_events import ServedEvents
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
 from regnal.runtime.timers import Timers
@@ -107,9 +105,10 @@ class Daemon:
         self._explainer = Explainer(self._journal_directory)
         self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
-        self._publishers = publishers(
+        whose = (self._settings.scope, self._settings.name)
+        self._publishers = publishers_of(
             effective,
-            Reporter(self._settings.scope, self._settings.name),
+            whose,
             self._journal_directory,
             self._journal,
         )
@@ -267,9 +266,9 @@ class Daemon:
                 "regnal " + importlib.metadata.version("regnal"),
             ),
             explain=self._tell,
-            events=ServedEvents(
+            events=DeferredEvents(
                 self._journal_directory,
-                Reporter(self._settings.scope, self._settings.name),
+                (self._settings.scope, self._settings.name),
                 lambda: self._journal.head.number,
                 self._journal.wait_beyond,
             ),

@@ -18,6 +18,7 @@ from regnal.journal.outbox import DIRECTORY, Outbox, Place
 from regnal.journal.stamps import wall_clock
 from regnal.journal.stream_layout import PREFIX
 from regnal.journal.writer import JournalWriter
+from regnal.messages.base import MemberName
 from regnal.runtime.consumers import (
     EventsToBroker,
     EventsToWebhook,
@@ -36,9 +37,13 @@ _SINK = "regnal.bridges.nats.publisher"
 
 
 def publishers(
-    configured: Configured, reporter: Reporter, directory: Path, journal: JournalWriter
+    configured: Configured,
+    whose: tuple[str, MemberName],
+    directory: Path,
+    journal: JournalWriter,
 ) -> tuple[Publisher[Any], ...]:
-    """All that the configuration asks for; they are started later.
+    """All that the configuration asks for; they are started later.  `whose`: scope and
+    member.
 
     Events of before somebody asked for them are nobody's; of the journal all is evidence.
     """
@@ -49,6 +54,7 @@ def publishers(
             consumer, outbox, lambda: journal.head.number, journal.wait_beyond
         )
 
+    reporter = Reporter(*whose)
     now = Place(*journal.head)
     return tuple(
         publisher(consumer, None if consumer.name == JournalToBroker.name else now)

@@ -12,7 +12,7 @@ from regnal.journal.public_events import EventReader
 from regnal.journal.reader import Record, Window, follow, segments_of
 from regnal.journal.serving import HEARTBEAT
 from regnal.journal.stamps import Microseconds, wall_clock
-from regnal.messages.base import Seconds, WallTime
+from regnal.messages.base import MemberName, Seconds, WallTime
 from regnal.runtime.consumers import is_wanted
 
 
@@ -26,14 +26,14 @@ class ServedEvents:
     def __init__(
         self,
         directory: Path,
-        reporter: Reporter,
+        whose: tuple[str, MemberName],
         head: Callable[[], RecordNumber],
         wait_beyond: Callable[[RecordNumber, Seconds], bool],
         wall: Callable[[], Microseconds] = wall_clock,
     ) -> None:
-        """`head` and `wait_beyond` are those of the journal's writer."""
+        """`whose`: scope and member.  `head` and `wait_beyond` are those of the journal's writer."""
         self._directory = directory
-        self._reporter = reporter
+        self._reporter = Reporter(*whose)
         self._head = head
         self._wait_beyond = wait_beyond
         self._wall = wall

@@ -13,7 +13,7 @@ from regnal.bridges.http.event_stream import MAXIMUM_READERS, EventFrame, frame_
 from regnal.events.cloud import Reporter
 from regnal.journal.public_events import EventReader
 from regnal.messages.changes import MemberJoined, MemberLeft
-from regnal.runtime.served_events import ServedEvents
+from regnal.runtime.deferred import DeferredEvents
 from tests.bridges.http.running import DEADLINE, Api, primary, serving
 from tests.journal.builders import Member, records
 
@@ -26,8 +26,8 @@ class Live:
     def __init__(self, directory: Path) -> None:
         self.member = Member(directory).open()
         self._grown = threading.Condition()
-        self.source = ServedEvents(
-            directory, Reporter("demo", "pg1"), self._head, self._wait_beyond
+        self.source = DeferredEvents(
+            directory, ("demo", "pg1"), self._head, self._wait_beyond
         )
 
     def _head(self) -> int:
@@ -180,8 +180,8 @@ def test_only_the_last_event_of_a_record_says_where_to_go_on() -> None:
 def test_a_real_journal_is_told_as_it_is_published() -> None:
     reader = EventReader(Reporter("demo", "pg2"))
     said = [event for record in records(DEMO) for event in reader.read(record)]
-    source = ServedEvents(
-        DEMO, Reporter("demo", "pg2"), lambda: 10**6, lambda number, timeout: False
+    source = DeferredEvents(
+        DEMO, ("demo", "pg2"), lambda: 10**6, lambda number, timeout: False
     )
     with serving(events=source) as running:
         running.publish(primary())
