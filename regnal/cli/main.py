@@ -20,6 +20,7 @@ def _command(module: str, name: str, summary: str) -> LazyCommand:
 COMMANDS = {
     "run": _command("run", "run", "Run the daemon with this configuration"),
     "demo": _command("demo", "demo", "A cluster, a failover, and its explanation"),
+    "events": _command("events", "events", "Tell what happens, and what happened"),
     "explain": _command("explain", "explain", "Tell what happened, and why"),
     "journal": _command("journal", "journal", "Read and check the journals"),
     "replay": _command("replay", "replay", "Repeat what the journals recorded"),
@@ -33,6 +34,9 @@ COMMANDS = {
     ),
     "generate-sample-config": _command(
         "sample", "generate_sample_config", "Write a configuration to begin with"
+    ),
+    "webhooks": _command(
+        "webhooks", "webhooks", "Show and resend what webhooks would not take"
     ),
     "version": _command("version", "version", "Print name and version"),
 }

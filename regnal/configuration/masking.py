@@ -17,6 +17,8 @@ _IN_CONNINFO = re.compile(
     re.IGNORECASE,
 )
 
+_PATH = re.compile(r"(?P<before>://[^/?#]*)[/?#].*")
+
 
 def masked(value: Any) -> Any:
     """A copy with every secret replaced, also inside URLs and conninfo."""
@@ -24,7 +26,7 @@ def masked(value: Any) -> Any:
         return {
             name: MASK
             if SECRET_NAME.search(name) and inner is not None
-            else masked(inner)
+            else masked(_without_path(inner) if name == "webhooks" else inner)
             for name, inner in value.items()
         }
     if isinstance(value, list):
@@ -32,6 +34,18 @@ def masked(value: Any) -> Any:
     if isinstance(value, str):
         return masked_text(value)
     return value
+
+
+def _without_path(webhooks: Any) -> Any:
+    """The path of a webhook's URL is a secret with many who receive them."""
+    if not isinstance(webhooks, list):
+        return webhooks
+    return [
+        {**one, "url": _PATH.sub(rf"\g<before>/{MASK}", str(one["url"]))}
+        if isinstance(one, dict) and "url" in one
+        else one
+        for one in webhooks
+    ]
 
 
 def masked_text(text: str) -> str:

@@ -7,7 +7,7 @@ and the remedy, in one line.
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,9 @@ _FILES = (
 )
 """Options that name a file which must be there."""
 
+_FILES_OF_PUBLISHING = (("nats", ("credentials", "cafile", "certfile", "keyfile")),)
+"""Without these nothing is published, which is no reason not to run."""
+
 
 def problems_at_start(effective: Configured) -> list[Problem]:
     """What keeps the daemon from running here; status 1 follows."""
@@ -60,7 +63,7 @@ def problems_at_start(effective: Configured) -> list[Problem]:
         *_programs(options),
         *_data_directory(options),
         *_places(effective, options),
-        *_files(effective.document),
+        *_files(effective.document, _FILES),
         *listen_problems(
             effective.document,
             # A server that we shall take over listens already.
@@ -72,7 +75,8 @@ def problems_at_start(effective: Configured) -> list[Problem]:
 def remarks_at_start(effective: Configured) -> list[str]:
     """What the daemon can run with, though a person should see to it."""
     # Losing the history is bad, not running for the history's sake is worse.
-    return [str(problem) for problem in _journal(effective)]
+    problems = [*_journal(effective), *_files(effective.document, _FILES_OF_PUBLISHING)]
+    return [str(problem) for problem in problems]
 
 
 def problems_of_validation(
@@ -89,7 +93,7 @@ def problems_of_validation(
         *_foreign_data(options),
         *_places(effective, options),
         *_journal(effective),
-        *_files(effective.document),
+        *_files(effective.document, (*_FILES, *_FILES_OF_PUBLISHING)),
         *_watchdog(effective.document["watchdog"]),
         *store_problems(dcs_options(effective)),
     ]
@@ -310,8 +314,10 @@ def _to_be_created(path: str, directory: Path) -> Iterator[Problem]:
         )
 
 
-def _files(document: Document) -> Iterator[Problem]:
-    for section, names in _FILES:
+def _files(
+    document: Document, table: Iterable[tuple[str, tuple[str, ...]]]
+) -> Iterator[Problem]:
+    for section, names in table:
         for name in names:
             file = document.get(section, {}).get(name)
             if isinstance(file, str) and not os.access(file, os.R_OK):
