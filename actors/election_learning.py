@@ -62,6 +62,9 @@ from regnal.messages.timers import TimerFired
 HEARTBEAT = "heartbeat"
 """Name of the timer that beats every loop_wait."""
 
+ASK_AGAIN_AFTER = 0.5
+"""Seconds until the key of a new cluster is asked for again."""
+
 
 def learn(view: Election, envelope: Envelope[Message]) -> Election:
     """The view after `envelope`, before any rule looks at it."""
@@ -103,7 +106,7 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, reinitialize=Reinitialize(request, force, from_leader))
         case _:
             known = learn_of_lease(view, message, now)
-            return _learn_of_postgres(_learn_of_keys(known, message), message, now)
+            return _learn_of_postgres(_learn_of_keys(known, message, now), message, now)
 
 
 def _learn_settings(view: Election, settings: Settings, now: Instant) -> Election:
@@ -229,7 +232,7 @@ def _merge(
     return tuple(sorted((*cluster.members, *gone), key=lambda member: member.name))
 
 
-def _learn_of_keys(view: Election, message: Message) -> Election:
+def _learn_of_keys(view: Election, message: Message, now: Instant) -> Election:
     match message:
         case KeyWritten(key="initialize") if view.initialize == "asked":
             existing = view.phase in ("primary", "stopped")
@@ -237,7 +240,9 @@ def _learn_of_keys(view: Election, message: Message) -> Election:
         case KeyWritten(key="initialize") if view.initialize == "confirming":
             return replace(view, initialize="no", seen_initialized=True)
         case KeyRefused(key="initialize") | KeyUnconfirmed(key="initialize"):
-            return replace(view, initialize="no")
+            # What we see of the key is older than this answer: asked again before the
+            # watch shows it, the store would answer the same, over and over.
+            return replace(view, initialize="no", retry_at=now + ASK_AGAIN_AFTER)
         case KeyRefused(key="sync") | KeyUnconfirmed(key="sync"):
             return replace(view, claiming_sync=False)
         case KeyRefused(key="failover") | KeyUnconfirmed(key="failover"):

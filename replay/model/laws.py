@@ -1,0 +1,78 @@
+"""The safety laws, as the model can check them (docs/architecture.md 5)."""
+
+from regnal.actors.election_state import Election
+from regnal.messages.postgres import StartPostgres, StopPostgres
+from regnal.replay.model.postgres import has_diverged
+from regnal.replay.model.scene import Scene
+from regnal.replay.model.state import State
+
+
+def law_that_is_broken(
+    state: State, names: tuple[str, ...], *, sync: bool
+) -> str | None:
+    """In any state."""
+    primaries = [i for i, host in enumerate(state.hosts) if host.server.takes_writes]
+    if len(primaries) > 1:
+        both = " and ".join(names[index] for index in primaries)
+        return f"law 1: {both} take writes at the same time"
+    for index in primaries:
+        if state.founded and state.hosts[index].lease_left <= 0:
+            return f"law 1: {names[index]} takes writes after the end of its lease"
+        lost = set(state.acknowledged) - state.hosts[index].server.rows
+        if sync and lost:
+            return (
+                f"law 4: {names[index]} leads without the acknowledged row {min(lost)}"
+            )
+    return None
+
+
+def check_promotion(scene: Scene, index: int) -> None:
+    """Law 3, at the moment at which PostgreSQL is told to promote itself."""
+    name, store = scene.around.names[index], scene.store
+    if store.lock is None or store.lock.name != name:
+        scene.breaks(f"law 3: {name} is promoted without the leader lock")
+    if scene.around.is_synchronous and store.sync is not None:
+        sync = store.sync.value
+        if sync.leader is not None and not sync.allows(name):
+            scene.breaks(f"law 3: {name} is promoted though /sync does not name it")
+
+    if store.failover is None:
+        _check_lag(scene, index)
+
+
+def _check_lag(scene: Scene, index: int) -> None:
+    """maximum_lag_on_failover, by what the leader last published."""
+    name = scene.around.names[index]
+    lag = (scene.store.optime or 0) - scene.hosts[index].server.lsn
+    if lag > scene.around.settings[index].maximum_lag_on_failover:
+        scene.breaks(f"law 3: {name} is promoted though it lags by {lag} bytes")
+
+
+def check_fencing(scene: Scene, index: int) -> None:
+    """Law 2, at the guard's deadline: it stands behind the daemon, not instead of it."""
+    host = scene.hosts[index]
+    if host.daemon is None or host.frozen or not host.server.takes_writes:
+        return
+    mind = host.daemon.value
+    behind = any(mind.boxes) or any(due == 0 for _, due in mind.timers)
+    # A daemon that has just started finds a guard that was armed before.
+    leads = any(isinstance(s, Election) and s.has_lease for s in mind.states)
+    stopping = any(isinstance(o.command.value, StopPostgres) for o in host.operations)
+    if leads and not behind and not stopping:
+        name = scene.around.names[index]
+        scene.breaks(f"law 2: the guard must fence {name}, whose daemon runs")
+
+
+def check_start(scene: Scene, index: int, command: StartPostgres) -> None:
+    """Laws 1 and 5, at the moment at which PostgreSQL is told to start."""
+    name, store = scene.around.names[index], scene.store
+    if command.role == "primary":
+        if store.lock is None or store.lock.name != name:
+            scene.breaks(f"law 1: {name} starts as primary without the leader lock")
+        return
+    upstream = scene.index(command.upstream.host if command.upstream else None)
+    if upstream is None:
+        return
+    server, source = scene.hosts[index].server, scene.hosts[upstream].server
+    if source.takes_writes and has_diverged(server, source):
+        scene.breaks(f"law 5: {name} starts to follow a history that it has left")
