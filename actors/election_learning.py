@@ -156,6 +156,7 @@ def _learn_cluster(
         look_due=view.look_due or _shows_another_standby(view, cluster),
         seen_initialized=view.seen_initialized or cluster.is_initialized,
         disowned=view.disowned and leader == view.member,
+        is_unseen=False,
         handed_to=handed_to,
         handed_at=handed_at,
         switchover=None if leader not in (None, view.member) else view.switchover,

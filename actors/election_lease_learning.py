@@ -23,6 +23,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 view,
                 lease_until=until,
                 disowned=False,
+                is_unseen=True,
                 asking=None,
                 lease_refused=False,
                 renewal_due=False,

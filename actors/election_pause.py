@@ -20,6 +20,8 @@ def take_the_free_lease_in_pause(view: Election, now: Instant) -> Conclusion | N
         return None
     if view.phase != "primary" or view.busy is not None or view.shutdown:
         return None
+    if view.may_be_told_late:
+        return None
     if has_foreign_data(view):
         return None
     return Conclusion(

@@ -32,6 +32,13 @@ FAULTS: tuple[Fault, ...] = (
     "late stream",
     "delete leader key",
 )
+Recovery = Literal["start daemon", "thaw daemon", "reach store", "reach peer"]
+RECOVERIES: tuple[Recovery, ...] = (
+    "start daemon",
+    "thaw daemon",
+    "reach store",
+    "reach peer",
+)
 Wish = Literal["switchover", "shutdown"]
 
 NAMES: tuple[MemberName, ...] = ("alpha", "beta", "gamma")
@@ -51,6 +58,9 @@ class Bounds:
     """How many may happen, each of any kind and at any time."""
 
     kinds: tuple[Fault, ...] = FAULTS[:-1]
+    mended: tuple[Recovery, ...] = RECOVERIES
+    """What may become well again, also at any time."""
+
     wishes: int = 0
     """How often a person may ask for something."""
 

@@ -5,7 +5,7 @@ So the first path that is found to a broken law is a shortest one.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,26 +55,49 @@ class Limits:
 Progress = Callable[[Report], None]
 
 
-Start = Literal["settled", "alone", "empty"]
+Start = Literal["settled", "empty", "alone", "leaderless", "diverged"]
 """Where an exploration begins.
 
-settled: one leads, the others stream, nothing has gone wrong.  alone: the same, but only
-the leader runs, and nobody knows of the others any more.  empty: nothing exists yet.
+settled: one leads, the others stream, nothing has gone wrong.
+empty: nothing exists yet.
+alone: only the leader runs, the others have been gone for long.
+leaderless: the host of the leader has just died.
+diverged: the former leader is gone with a row that nobody else has, another leads.
 """
 
 
 def beginning(world: World, start: Start) -> State:
     """The state from which everything that may happen is tried."""
     state = world.empty()
-    if start != "empty":
-        state = _at_rest(world, state)
+    if start == "empty":
+        return _bounded(world, state)
+    state = _at_rest(world, state)
     if start == "alone":
-        scene = Scene(world.around, state)
-        for index in range(1, world.bounds.members):
-            scene.end_daemon(index)
-            scene.crash(index)
-        state = _at_rest(world, scene.done())
+        state = _without(world, state, range(1, world.bounds.members))
+        state = _at_rest(world, state)
+    elif start == "leaderless":
+        state = _without(world, state, (0,))
+    elif start == "diverged":
+        state = _at_rest(world, _without(world, _ahead(world, state), (0,)))
     return _bounded(world, state)
+
+
+def _without(world: World, state: State, gone: Iterable[int]) -> State:
+    """The hosts of these members die."""
+    scene = Scene(world.around, state)
+    for index in gone:
+        scene.end_daemon(index)
+        scene.crash(index)
+        scene.change(index, guard=None)
+    return scene.done()
+
+
+def _ahead(world: World, state: State) -> State:
+    """The leader has a row that nobody else has."""
+    scene = Scene(world.around, state._replace(next_row=2))
+    server = scene.hosts[0].server
+    scene.server(0, server._replace(log=(*server.log, 1)))
+    return scene.done()
 
 
 def _at_rest(world: World, state: State) -> State:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from regnal.messages.cluster import FailoverRequest
 from regnal.messages.daemon import ShutdownRequested
-from regnal.replay.model.bounds import Bounds, Fault
+from regnal.replay.model.bounds import RECOVERIES, Bounds, Fault, Recovery
 from regnal.replay.model.scene import Scene, Surroundings
-from regnal.replay.model.state import Host, Move, State
+from regnal.replay.model.state import Move, State
 
 Made = tuple[Move, Scene]
 
@@ -128,33 +128,35 @@ def _cuts(around: Surroundings, left: State) -> Iterator[Made]:
                 yield Move("cut from peer", one, around.names[other]), scene
 
 
-def recoveries(around: Surroundings, state: State) -> Iterator[Made]:
+def recoveries(
+    around: Surroundings, state: State, mended: tuple[Recovery, ...] = RECOVERIES
+) -> Iterator[Made]:
     """What is broken is mended; that costs nothing, and may never happen."""
     for index, host in enumerate(state.hosts):
-        mended = _mended(around, state, index, host)
-        if mended is not None:
-            yield mended
+        scene = Scene(around, state)
+        if host.daemon is None:
+            if "start daemon" in mended:
+                scene.start_daemon(index)
+                yield Move("the daemon starts", index), scene
+        elif host.frozen:
+            if "thaw daemon" in mended:
+                scene.change(index, frozen=False)
+                scene.see_to_keys(index)
+                yield Move("the daemon goes on", index), scene
+        elif not host.linked and "reach store" in mended:
+            view = around.view(state.store)
+            scene.change(index, linked=True, views=(view,), view=view)
+            scene.see_to_keys(index)
+            yield Move("reaches the store again", index), scene
+    if "reach peer" in mended:
+        yield from _reached_again(around, state)
+
+
+def _reached_again(around: Surroundings, state: State) -> Iterator[Made]:
     for pair in state.cut:
         cut = tuple(other for other in state.cut if other != pair)
         scene = Scene(around, state._replace(cut=cut))
         yield Move("reaches its peer again", pair[0], around.names[pair[1]]), scene
-
-
-def _mended(around: Surroundings, state: State, index: int, host: Host) -> Made | None:
-    scene = Scene(around, state)
-    if host.daemon is None:
-        scene.start_daemon(index)
-        return Move("the daemon starts", index), scene
-    if host.frozen:
-        scene.change(index, frozen=False)
-        scene.see_to_keys(index)
-        return Move("the daemon goes on", index), scene
-    if not host.linked:
-        view = around.view(state.store)
-        scene.change(index, linked=True, views=(view,), view=view)
-        scene.see_to_keys(index)
-        return Move("reaches the store again", index), scene
-    return None
 
 
 def wishes(around: Surroundings, bounds: Bounds, state: State) -> Iterator[Made]:

@@ -78,7 +78,7 @@ class World:
             if state.reorderings == 0:
                 return
             left = state._replace(reorderings=state.reorderings - 1)
-        yield from recoveries(self.around, left)
+        yield from recoveries(self.around, left, self.bounds.mended)
 
     def _ordered(self, state: State) -> Iterator[Made]:
         """The prompt moves, as far as they may come in another order than by default."""
@@ -111,6 +111,7 @@ class World:
             if not host.stream_held:
                 yield from self._stream(state, index)
             yield from self._bridges(state, index)
+            yield from self._guard(state, index)
         yield from self._expiry(state)
 
     def late(self, state: State) -> Iterator[Made]:
@@ -336,7 +337,7 @@ class World:
 
     # What the bridges of a member say.
 
-    def _bridges(self, state: State, index: int) -> Iterator[Made]:
+    def _guard(self, state: State, index: int) -> Iterator[Made]:
         host = state.hosts[index]
         if host.guard == 0:
             scene = Scene(self.around, state)
@@ -344,6 +345,9 @@ class World:
             scene.change(index, guard=None)
             scene.crash(index)
             yield Move("the guard's deadline passes", index), scene
+
+    def _bridges(self, state: State, index: int) -> Iterator[Made]:
+        host = state.hosts[index]
         if host.daemon is None or host.frozen:
             return
         if host.linked and host.views and not host.watch_held:

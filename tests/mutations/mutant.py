@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from regnal.replay.model.bounds import Bounds
+from regnal.replay.model.explore import Start
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ class Mutant:
     bounds: Bounds
     """A world of the model checker that is large enough to show it."""
 
-    begins: str = "settled"
-    """Or `empty`: the cluster does not exist yet."""
+    begins: Start = "settled"
 
     lives: dict[str, Any] = field(default_factory=dict)
     """Settings of the lives of the simulator in which it shows."""

@@ -42,8 +42,10 @@ from regnal.replay.model.bounds import Bounds
 from tests.mutations.mutant import Mutant, Patch
 
 Rule = Callable[[Election, Instant], Conclusion | None]
-ASYNCHRONOUS = Bounds(reorderings=0)
-SYNCHRONOUS = Bounds(reorderings=0, synchronous_mode="on")
+ASYNCHRONOUS = Bounds(reorderings=0, writes=0, mended=())
+SYNCHRONOUS = Bounds(reorderings=0, mended=(), synchronous_mode="on")
+THAW: Any = ("thaw daemon",)
+START: Any = ("start daemon",)
 
 
 def _only(bounds: Bounds, *kinds: Any, faults: int = 1, **others: Any) -> Bounds:
@@ -284,12 +286,14 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             _without(election_race.acquire_as_the_best_candidate),
         ),
-        _only(ASYNCHRONOUS, "kill host"),
+        _only(ASYNCHRONOUS, faults=0),
+        begins="leaderless",
     ),
     Mutant(
         "take a refusal of the lease for a yes",
         (_heard_as(_refusal_is_a_yes),),
-        _only(ASYNCHRONOUS, "kill host", members=3, reorderings=1),
+        _only(ASYNCHRONOUS, "late request", members=3, symmetric=False),
+        begins="leaderless",
     ),
     Mutant(
         "take silence for a renewal",
@@ -317,27 +321,35 @@ MUTANTS: tuple[Mutant, ...] = (
                 _start_again_without_the_lease,
             ),
         ),
-        _only(ASYNCHRONOUS, "kill host"),
+        _only(ASYNCHRONOUS, "kill host", mended=START),
     ),
     Mutant(
         "release the key before PostgreSQL has stopped",
         (_instead(election_shutdown.begin_the_switchover, _release_before_the_stop),),
-        _only(ASYNCHRONOUS, faults=0, wishes=1, wished=("switchover",), reorderings=2),
+        _only(
+            ASYNCHRONOUS,
+            "late order",
+            "cut from peer",
+            faults=2,
+            wishes=1,
+            wished=("switchover",),
+        ),
     ),
     Mutant(
         "hand the key over before PostgreSQL has stopped",
         (_instead(election_shutdown.hand_the_lease_over, _hand_over_before_the_stop),),
-        _only(ASYNCHRONOUS, faults=0, wishes=1, wished=("switchover",), reorderings=2),
+        _only(ASYNCHRONOUS, "late order", wishes=1, wished=("switchover",)),
     ),
     Mutant(
         "promote however late the order is read",
         (_rows_with("promote", _without_a_limit),),
-        _only(ASYNCHRONOUS, "kill host", "freeze daemon", faults=2),
+        _only(ASYNCHRONOUS, "freeze daemon", mended=THAW),
+        begins="leaderless",
     ),
     Mutant(
         "start as primary however late the order is read",
         (_rows_with("start_primary", _without_a_limit),),
-        _only(ASYNCHRONOUS, "crash postgres", "freeze daemon", faults=2),
+        _only(ASYNCHRONOUS, "crash postgres", "freeze daemon", faults=2, mended=THAW),
     ),
     Mutant(
         "create the cluster although another does",
@@ -348,7 +360,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "not stand back for a primary that runs",
         (_without(election_race.stand_back_for_a_running_primary),),
-        _only(ASYNCHRONOUS, "delete leader key", reorderings=1),
+        _only(ASYNCHRONOUS, "delete leader key", "late watch", faults=2),
     ),
     Mutant(
         "never arm the guard",
@@ -384,7 +396,8 @@ MUTANTS: tuple[Mutant, ...] = (
             _without(election_race.claim_the_sync_key),
             _always(election_race, "_sync_is_ours", True),
         ),
-        _only(SYNCHRONOUS, "kill host", faults=2, members=3),
+        _only(SYNCHRONOUS, "kill host", members=3, writes=0, symmetric=False),
+        begins="leaderless",
     ),
     Mutant(
         "promote without claiming the sync key",
@@ -392,7 +405,8 @@ MUTANTS: tuple[Mutant, ...] = (
             _without(election_race.claim_the_sync_key),
             _always(election_race, "_sync_is_ours", True),
         ),
-        _only(SYNCHRONOUS, "kill host", faults=2, writes=1),
+        _only(SYNCHRONOUS, "kill host", mended=START),
+        begins="leaderless",
     ),
     Mutant(
         "let go of a synchronous standby before the key does",
@@ -400,7 +414,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _always(sync_plan, "may_set_value", True),
             Patch(sync_plan, "_towards_priority", _value_first),
         ),
-        _only(SYNCHRONOUS, "kill host", faults=2, writes=1),
+        _only(SYNCHRONOUS, "kill host", faults=2, mended=START),
     ),
     Mutant(
         "name a standby in the key that has not caught up",
@@ -413,7 +427,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _always(sync_plan, "may_write_key", True),
             _always(sync_plan, "is_safe", True),
         ),
-        _only(SYNCHRONOUS, "late stream", "kill host", faults=2, writes=1),
+        _only(SYNCHRONOUS, "late stream", "kill host", faults=2, mended=START),
         begins="alone",
     ),
     Mutant(
@@ -424,17 +438,20 @@ MUTANTS: tuple[Mutant, ...] = (
             "late stream",
             "kill host",
             faults=2,
+            writes=1,
             settings={"maximum_lag_on_failover": 50},
         ),
     ),
     Mutant(
         "follow without a look at the histories",
         (Patch(postgres_supervisor, "accept", _follow_without_a_look),),
-        _only(ASYNCHRONOUS, "late stream", "kill host", faults=2),
+        _only(ASYNCHRONOUS, faults=0, mended=START),
+        begins="diverged",
     ),
     Mutant(
         "take diverged data for data that may follow",
         (_rows_without("diverged"), _rows_without("diverged_and_rewindable")),
-        _only(ASYNCHRONOUS, "late stream", "kill host", faults=2),
+        _only(ASYNCHRONOUS, faults=0, mended=START),
+        begins="diverged",
     ),
 )
