@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from regnal.actors.election_lease_learning import learn_of_lease
+from regnal.actors.election_lease_learning import ASK_AGAIN_AFTER, learn_of_lease
 from regnal.actors.election_state import (
     Election,
     Hold,
@@ -61,9 +61,6 @@ from regnal.messages.timers import TimerFired
 
 HEARTBEAT = "heartbeat"
 """Name of the timer that beats every loop_wait."""
-
-ASK_AGAIN_AFTER = 0.5
-"""Seconds until the key of a new cluster is asked for again."""
 
 
 def learn(view: Election, envelope: Envelope[Message]) -> Election:

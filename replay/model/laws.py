@@ -1,8 +1,10 @@
 """The safety laws, as the model can check them (docs/architecture.md 5)."""
 
 from regnal.actors.election_state import Election
+from regnal.messages.base import Command
+from regnal.messages.lease import HandOverLeader, ReleaseLeader
 from regnal.messages.postgres import StartPostgres, StopPostgres
-from regnal.replay.model.postgres import has_diverged
+from regnal.replay.model.postgres import has_diverged, how_many, names_in
 from regnal.replay.model.scene import Scene
 from regnal.replay.model.state import State
 
@@ -18,11 +20,36 @@ def law_that_is_broken(
     for index in primaries:
         if state.founded and state.hosts[index].lease_left <= 0:
             return f"law 1: {names[index]} takes writes after the end of its lease"
+        if sync and (law := _sync_law(state, names, index)) is not None:
+            return law
         lost = set(state.acknowledged) - state.hosts[index].server.rows
         if sync and lost:
             return (
                 f"law 4: {names[index]} leads without the acknowledged row {min(lost)}"
             )
+    return None
+
+
+def _sync_law(state: State, names: tuple[str, ...], leader: int) -> str | None:
+    """What law 4 rests on (`sync_plan`): nobody whom the key lets be promoted lacks what
+    was acknowledged, or may be."""
+    if state.store.sync is None or state.store.sync.value.leader != names[leader]:
+        return None
+    key = state.store.sync.value
+    if not key.standbys:
+        return None
+    value = state.hosts[leader].server.names
+    together = {*key.standbys, *names_in(value)}
+    if len(together) > key.quorum + how_many(value):
+        return f"law 4: {value!r} lets rows be acknowledged that /sync does not protect"
+    acknowledged = set(state.acknowledged)
+    having = [
+        name
+        for name in key.standbys
+        if acknowledged <= state.hosts[names.index(name)].server.rows
+    ]
+    if len(having) < len(key.standbys) - key.quorum:
+        return f"law 4: /sync names {key.standbys}, who lack an acknowledged row"
     return None
 
 
@@ -35,6 +62,8 @@ def check_promotion(scene: Scene, index: int) -> None:
         sync = store.sync.value
         if sync.leader is not None and not sync.allows(name):
             scene.breaks(f"law 3: {name} is promoted though /sync does not name it")
+        elif sync.leader not in (None, name):
+            scene.breaks(f"law 4: {name} is promoted while /sync lets others lead")
 
     if store.failover is None:
         _check_lag(scene, index)
@@ -63,9 +92,20 @@ def check_fencing(scene: Scene, index: int) -> None:
         scene.breaks(f"law 2: the guard must fence {name}, whose daemon runs")
 
 
+def check_release(scene: Scene, index: int, command: Command) -> None:
+    """Law 1, at the moment at which the store lets go of a leader."""
+    if not isinstance(command, ReleaseLeader | HandOverLeader):
+        return
+    if scene.hosts[index].server.takes_writes:
+        name = scene.around.names[index]
+        scene.breaks(f"law 1: {name} gives the lock away while it takes writes")
+
+
 def check_start(scene: Scene, index: int, command: StartPostgres) -> None:
     """Laws 1 and 5, at the moment at which PostgreSQL is told to start."""
     name, store = scene.around.names[index], scene.store
+    if scene.hosts[index].server.phase != "down":
+        return
     if command.role == "primary":
         if store.lock is None or store.lock.name != name:
             scene.breaks(f"law 1: {name} starts as primary without the leader lock")

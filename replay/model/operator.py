@@ -4,6 +4,8 @@ Starting and promoting are told to PostgreSQL, which then does them by itself, w
 or not somebody still waits for it; everything else is done when it is answered.
 """
 
+from typing import Literal
+
 from regnal.messages.base import Command, Message
 from regnal.messages.cluster import HistoryLine
 from regnal.messages.postgres import (
@@ -82,8 +84,10 @@ def begun(server: Server, command: Command) -> Server | None:
     """PostgreSQL after it was told; None: it cannot be."""
     match command:
         case StartPostgres(role=role, upstream=upstream):
-            if server.phase != "down" or not server.exists:
+            if not server.exists:
                 return None
+            if server.phase != "down":
+                return server  # its role is told as it is
             return server._replace(
                 phase="starting",
                 role=role,
@@ -106,9 +110,12 @@ def outcome(server: Server, command: Command) -> Message | None:
     if server.phase == "down":
         return failed(command)
     match command:
-        case StartPostgres(role=role) | RestartPostgres(role=role):
+        case StartPostgres() | RestartPostgres():
             if server.phase != "up":
                 return None
+            role: Literal["primary", "standby"] = (
+                "primary" if server.role == "primary" else "standby"
+            )
             return PostgresStarted(role=role, postmaster_pid=1)
         case PromotePostgres():
             if server.role != "primary":

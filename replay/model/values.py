@@ -68,7 +68,7 @@ the rules compare the age.
 FORGOTTEN_IN_ANY_CASE = 40.0
 """The same for all others: more than COMPARE_AGAIN_AFTER and STREAM_WITHIN together."""
 
-ROUNDED_UP = frozenset({"retry_at", "poll_at", "race_after", "look_until"})
+ROUNDED_UP = frozenset({"retry_at", "stand_back_until", "poll_at", "race_after", "look_until"})
 """Limits within a second: time passes in whole seconds, so that the next one counts."""
 
 

@@ -17,7 +17,12 @@ from regnal.messages.probes import PeersProbed, PeerStatus, ProbeTarget
 from regnal.replay.model.bounds import Bounds
 from regnal.replay.model.daemon import CAST, Daemons
 from regnal.replay.model.faults import faults, recoveries, wishes
-from regnal.replay.model.laws import check_fencing, check_promotion, check_start
+from regnal.replay.model.laws import (
+    check_fencing,
+    check_promotion,
+    check_release,
+    check_start,
+)
 from regnal.replay.model.operator import GO_ON, begun, done, failed, outcome
 from regnal.replay.model.postgres import Server, has_diverged, promoted, shutdown_record
 from regnal.replay.model.scene import Scene, Surroundings
@@ -169,6 +174,7 @@ class World:
         self, scene: Scene, index: int, command: Command, age: int
     ) -> Message:
         name = self.around.names[index]
+        check_release(scene, index, command)
         if type(command) in LEASE_ACTIONS:
             store, answer = lease_command(scene.store, name, command, age)
         else:

@@ -6,7 +6,7 @@ deciders run: a rule in the table of `election`, a function in the module that c
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -34,8 +34,11 @@ class Mutant:
 
     begins: Start = "settled"
 
-    lives: dict[str, Any] = field(default_factory=dict)
-    """Settings of the lives of the simulator in which it shows."""
+    recovers: bool = False
+    """Whether it is liveness that is broken: from some state there is no way to rest."""
+
+    is_quick: bool = True
+    """Whether it is caught within a second or two."""
 
 
 @contextmanager

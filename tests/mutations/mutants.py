@@ -11,6 +11,7 @@ from typing import Any
 from regnal.actors import (
     candidates,
     election,
+    election_following,
     election_learning,
     election_lease,
     election_race,
@@ -25,7 +26,7 @@ from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election
 from regnal.actors.rule_list import Remark
 from regnal.actors.supervisor_state import Supervisor
-from regnal.actors.sync_plan import SetValue
+from regnal.actors.sync_plan import Electors, SetValue, SyncSituation
 from regnal.actors.watchdog_state import Watchdog
 from regnal.messages.base import Command, Instant, Message
 from regnal.messages.cluster import KeyRefused, KeyWritten
@@ -242,9 +243,9 @@ def _guard_instead(rule: Any, other: Any) -> Patch:
 def _value_first(proposals: Any) -> Any:
     """Out of PostgreSQL before out of the key."""
 
-    def proposed(*arguments: Any) -> Any:
-        changes = list(proposals(*arguments))
-        return sorted(changes, key=lambda change: not isinstance(change, SetValue))
+    def proposed(situation: SyncSituation, key: Electors) -> Any:
+        yield SetValue(situation.target, "choose_synchronous_standbys")
+        yield from proposals(situation, key)
 
     return proposed
 
@@ -326,14 +327,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "release the key before PostgreSQL has stopped",
         (_instead(election_shutdown.begin_the_switchover, _release_before_the_stop),),
-        _only(
-            ASYNCHRONOUS,
-            "late order",
-            "cut from peer",
-            faults=2,
-            wishes=1,
-            wished=("switchover",),
-        ),
+        _only(ASYNCHRONOUS, "late order", wishes=1, wished=("switchover",)),
     ),
     Mutant(
         "hand the key over before PostgreSQL has stopped",
@@ -341,20 +335,21 @@ MUTANTS: tuple[Mutant, ...] = (
         _only(ASYNCHRONOUS, "late order", wishes=1, wished=("switchover",)),
     ),
     Mutant(
-        "promote however late the order is read",
-        (_rows_with("promote", _without_a_limit),),
-        _only(ASYNCHRONOUS, "freeze daemon", mended=THAW),
-        begins="leaderless",
-    ),
-    Mutant(
         "start as primary however late the order is read",
         (_rows_with("start_primary", _without_a_limit),),
-        _only(ASYNCHRONOUS, "crash postgres", "freeze daemon", faults=2, mended=THAW),
+        _only(
+            ASYNCHRONOUS,
+            "crash postgres",
+            "freeze daemon",
+            faults=2,
+            mended=THAW,
+            members=1,
+        ),
     ),
     Mutant(
         "create the cluster although another does",
         (Patch(election_learning, "_learn_of_keys", _creation_refused_is_a_yes),),
-        _only(ASYNCHRONOUS, faults=0),
+        _only(ASYNCHRONOUS, faults=0, reorderings=3),
         begins="empty",
     ),
     Mutant(
@@ -405,7 +400,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _without(election_race.claim_the_sync_key),
             _always(election_race, "_sync_is_ours", True),
         ),
-        _only(SYNCHRONOUS, "kill host", mended=START),
+        _only(SYNCHRONOUS, faults=0),
         begins="leaderless",
     ),
     Mutant(
@@ -414,7 +409,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _always(sync_plan, "may_set_value", True),
             Patch(sync_plan, "_towards_priority", _value_first),
         ),
-        _only(SYNCHRONOUS, "kill host", faults=2, mended=START),
+        _only(SYNCHRONOUS, "kill host"),
     ),
     Mutant(
         "name a standby in the key that has not caught up",
@@ -427,7 +422,7 @@ MUTANTS: tuple[Mutant, ...] = (
             _always(sync_plan, "may_write_key", True),
             _always(sync_plan, "is_safe", True),
         ),
-        _only(SYNCHRONOUS, "late stream", "kill host", faults=2, mended=START),
+        _only(SYNCHRONOUS, "late stream", mended=START),
         begins="alone",
     ),
     Mutant(
@@ -455,3 +450,69 @@ MUTANTS: tuple[Mutant, ...] = (
         begins="diverged",
     ),
 )
+
+LIVENESS: tuple[Mutant, ...] = (
+    Mutant(
+        "never race for a free lease",
+        (
+            _without(
+                election_race.acquire_as_the_best_candidate,
+                election_race.acquire_as_the_next_candidate,
+            ),
+        ),
+        _only(ASYNCHRONOUS, faults=0),
+        begins="leaderless",
+        recovers=True,
+    ),
+    Mutant(
+        "never start a stopped standby",
+        (_without(election.election_creation.start_as_standby),),
+        _only(ASYNCHRONOUS, faults=0),
+        begins="leaderless",
+        recovers=True,
+    ),
+    Mutant(
+        "never follow another leader",
+        (
+            _without(
+                election_following.follow_the_leader,
+                election_following.compare_histories_of_a_standby_that_does_not_stream,
+            ),
+        ),
+        _only(ASYNCHRONOUS, faults=0, members=3),
+        begins="leaderless",
+        recovers=True,
+    ),
+    Mutant(
+        "never rewind what has diverged",
+        (_rows_without("diverged_and_rewindable"),),
+        _only(ASYNCHRONOUS, faults=0),
+        begins="diverged",
+        recovers=True,
+    ),
+    Mutant(
+        "never clone a member without data",
+        (_without(election.election_creation.clone_this_member),),
+        _only(ASYNCHRONOUS, faults=0),
+        begins="empty",
+        recovers=True,
+    ),
+    Mutant(
+        "wait for ever for a candidate that does not come",
+        (_without(election_race.leave_the_race_to_a_better_one),),
+        _only(ASYNCHRONOUS, "kill host"),
+        recovers=True,
+    ),
+)
+"""Mutants after which the cluster does not come to rest any more."""
+
+MASKED: tuple[Mutant, ...] = (
+    Mutant(
+        "promote however late the order is read",
+        (_rows_with("promote", _without_a_limit),),
+        _only(ASYNCHRONOUS, "freeze daemon", mended=THAW),
+        begins="leaderless",
+    ),
+)
+"""Mutants that break no law, because another rule stands behind the broken one: here the
+guard, which ends the standby before its lease ends.  They are explored to the end."""
