@@ -23,6 +23,9 @@ COMMANDS = {
     "explain": _command("explain", "explain", "Tell what happened, and why"),
     "journal": _command("journal", "journal", "Read and check the journals"),
     "replay": _command("replay", "replay", "Repeat what the journals recorded"),
+    "check-model": _command(
+        "check_model", "check_model", "Try everything that may happen, in small worlds"
+    ),
     "rules": _command("tables", "rules", "Print the decision table of the election"),
     "states": _command("tables", "states", "Print the states of the supervisor"),
     "validate-config": _command(

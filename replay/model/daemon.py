@@ -56,7 +56,12 @@ class Mind(NamedTuple):
 ORDERS = (Command, ShutdownCompleted)
 """What goes out of a daemon."""
 
-Said = tuple[Token[Message], ...]
+Orders = tuple[Token[Message], ...]
+Rules = tuple[tuple[str, str], ...]
+"""Actor and rule of the steps in which something was said that is no routine."""
+
+Heard = tuple[Token[Mind], Orders, Rules]
+"""The daemon afterwards, what it orders, and why."""
 
 
 class Daemons:
@@ -79,21 +84,19 @@ class Daemons:
         states = tuple(decider.initial(member) for decider in self._cast)
         return self._tokens.of(Mind(states, ((),) * len(self._cast), ()))
 
-    def hear(
-        self, mind: Token[Mind], message: Token[Message]
-    ) -> tuple[Token[Mind], Said]:
+    def hear(self, mind: Token[Mind], message: Token[Message]) -> Heard:
         """A bridge says something; what the daemon then orders."""
         known = self._heard.get((mind, message))
         if known is None:
             known = self._heard[mind, message] = self._hear(mind.value, message.value)
-        return known  # type: ignore[no-any-return]
+        return known
 
-    def serve(self, mind: Token[Mind], actor: int) -> tuple[Token[Mind], Said]:
+    def serve(self, mind: Token[Mind], actor: int) -> Heard:
         """This actor hears the first message in its mailbox."""
         known = self._served.get((mind, actor))
         if known is None:
             known = self._served[mind, actor] = self._serve(mind.value, actor)
-        return known  # type: ignore[no-any-return]
+        return known
 
     def later(self, mind: Token[Mind], seconds: int) -> Token[Mind]:
         """The daemon after nothing but time has passed."""
@@ -120,7 +123,7 @@ class Daemons:
             )
         return known
 
-    def fire(self, mind: Token[Mind], name: str) -> tuple[Token[Mind], Said]:
+    def fire(self, mind: Token[Mind], name: str) -> Heard:
         """The timer of that name fires."""
         states, boxes, timers = mind.value
         left = tuple(timer for timer in timers if timer[0] != name)
@@ -131,36 +134,37 @@ class Daemons:
     def actor_name(self, actor: int) -> str:
         return self._cast[actor].name
 
-    def _hear(self, mind: Mind, message: Message) -> tuple[Token[Mind], Said]:
+    def _hear(self, mind: Mind, message: Message) -> Heard:
         boxes = self._delivered(mind.boxes, message)
         if self._interleaved:
-            return self._tokens.of(mind._replace(boxes=boxes)), ()
+            return self._tokens.of(mind._replace(boxes=boxes)), (), ()
         return self._run_to_completion(mind, message)
 
-    def _run_to_completion(
-        self, mind: Mind, message: Message
-    ) -> tuple[Token[Mind], Said]:
+    def _run_to_completion(self, mind: Mind, message: Message) -> Heard:
         """Everybody hears everything in the order in which it was said."""
         orders: list[Message] = []
+        rules: list[tuple[str, str]] = []
         waiting = deque([message])
         while waiting:
             heard = waiting.popleft()
             for actor, decider in enumerate(self._cast):
                 if isinstance(heard, decider.hears):
-                    mind, said = self._step(mind, actor, heard)
+                    mind, said = self._step(mind, actor, heard, rules)
                     waiting += said
                     orders += [one for one in said if isinstance(one, ORDERS)]
-        return self._tokens.of(mind), self._orders(orders)
+        return self._tokens.of(mind), self._orders(orders), tuple(rules)
 
-    def _serve(self, mind: Mind, actor: int) -> tuple[Token[Mind], Said]:
+    def _serve(self, mind: Mind, actor: int) -> Heard:
         box = mind.boxes[actor]
         mind = mind._replace(boxes=_with(mind.boxes, actor, box[1:]))
-        mind, said = self._step(mind, actor, box[0])
+        rules: list[tuple[str, str]] = []
+        mind, said = self._step(mind, actor, box[0], rules)
         boxes = mind.boxes
         for message in said:
             boxes = self._delivered(boxes, message)
         orders = [one for one in said if isinstance(one, ORDERS)]
-        return self._tokens.of(mind._replace(boxes=boxes)), self._orders(orders)
+        mind = mind._replace(boxes=boxes)
+        return self._tokens.of(mind), self._orders(orders), tuple(rules)
 
     def _delivered(
         self, boxes: tuple[tuple[Message, ...], ...], message: Message
@@ -171,7 +175,11 @@ class Daemons:
         )
 
     def _step(
-        self, mind: Mind, actor: int, message: Message
+        self,
+        mind: Mind,
+        actor: int,
+        message: Message,
+        rules: list[tuple[str, str]],
     ) -> tuple[Mind, list[Message]]:
         decider = self._cast[actor]
         envelope = Envelope(
@@ -186,6 +194,8 @@ class Daemons:
         step = decider.handle(mind.states[actor], envelope)
         if step.rule is not None:
             self.spoken.add((decider.name, step.rule))
+            if not all(one.routine for one in step.said):
+                rules.append((decider.name, step.rule))
         timers, said = mind.timers, []
         for one in step.said:
             if isinstance(one, SetTimer):
@@ -200,7 +210,7 @@ class Daemons:
         state = moved(step.state, 0)
         return Mind(_with(mind.states, actor, state), mind.boxes, timers), said
 
-    def _orders(self, orders: list[Message]) -> Said:
+    def _orders(self, orders: Sequence[Message]) -> Orders:
         return tuple(self._tokens.of(order) for order in orders)
 
 

@@ -29,7 +29,8 @@ class Recovery:
 
     def law_that_is_broken(self, state: State) -> str | None:
         state = self._mended(state)
-        passed, keys = 0, []
+        passed = 0
+        keys: list[int] = []
         for _ in range(MOVES_TO_REST):
             key = self._sameness.key(state)
             if key in self._known or is_at_rest(self._world, state):

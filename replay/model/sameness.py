@@ -77,12 +77,11 @@ class Sameness:
                 return self._tokens.of(renamed(value.value, names))
             case Server():
                 log = tuple(_record(record, places) for record in value.log)
-                renamed_fields = {
-                    "upstream": renamed(value.upstream, names),
-                    "names": _standbys(value.names, names),
-                    "log": log,
-                }
-                return value._replace(**renamed_fields)
+                return value._replace(
+                    upstream=renamed(value.upstream, names),
+                    names=_standbys(value.names, names),
+                    log=log,
+                )
             case str():
                 return renamed(value, names)
             case tuple():

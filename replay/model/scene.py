@@ -7,6 +7,7 @@ PostgreSQL is on its way from then on.
 
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 from regnal.messages.base import Command, Message
 from regnal.messages.cluster import ClusterView, StoreAnswered, StoreUnreachable
@@ -25,7 +26,7 @@ from regnal.messages.postgres import (
 from regnal.messages.probes import ProbePeers
 from regnal.messages.settings import ConfigurationApplied, Settings
 from regnal.messages.store import ReadCluster
-from regnal.replay.model.daemon import Daemons, Mind, Said
+from regnal.replay.model.daemon import Daemons, Heard
 from regnal.replay.model.operator import OPERATIONS
 from regnal.replay.model.postgres import (
     Server,
@@ -76,6 +77,9 @@ class Scene:
         self.hosts = list(state.hosts)
         self.store = state.store
         self._at_keys: set[int] = set()
+        self.rules: list[tuple[int, str, str]] = []
+        """Member, actor and rule of what was decided in this move."""
+
         self.broken: str | None = None
         """Which law this move breaks, if it does."""
 
@@ -87,7 +91,7 @@ class Scene:
 
     # The pieces.
 
-    def change(self, index: int, **fields: object) -> Host:
+    def change(self, index: int, **fields: Any) -> Host:
         host = self.hosts[index] = self.hosts[index]._replace(**fields)
         return host
 
@@ -114,9 +118,10 @@ class Scene:
             token: Token[Message] = self.around.tokens.of(message)
             self.learned(index, self.around.daemons.hear(mind, token))
 
-    def learned(self, index: int, heard: tuple[Token[Mind], Said]) -> None:
+    def learned(self, index: int, heard: Heard) -> None:
         """The daemon knows more now, and these are its orders."""
-        mind, orders = heard
+        mind, orders, rules = heard
+        self.rules += [(index, actor, rule) for actor, rule in rules]
         self.change(index, daemon=mind)
         for order in orders:
             self._obey(index, order)

@@ -68,7 +68,9 @@ the rules compare the age.
 FORGOTTEN_IN_ANY_CASE = 40.0
 """The same for all others: more than COMPARE_AGAIN_AFTER and STREAM_WITHIN together."""
 
-ROUNDED_UP = frozenset({"retry_at", "stand_back_until", "poll_at", "race_after", "look_until"})
+ROUNDED_UP = frozenset(
+    {"retry_at", "stand_back_until", "poll_at", "race_after", "look_until"}
+)
 """Limits within a second: time passes in whole seconds, so that the next one counts."""
 
 
@@ -98,7 +100,7 @@ class Tokens:
 
 def moved(value: T, seconds: float) -> T:
     """The value as it is `seconds` later, seen from then."""
-    return _moved(value, seconds, "")
+    return _moved(value, seconds, "")  # type: ignore[no-any-return]
 
 
 def _moved(value: Any, seconds: float, name: str) -> Any:

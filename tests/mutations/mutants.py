@@ -11,6 +11,7 @@ from typing import Any
 from regnal.actors import (
     candidates,
     election,
+    election_creation,
     election_following,
     election_learning,
     election_lease,
@@ -148,7 +149,7 @@ def _start_again_without_the_lease(view: Election, now: Instant) -> Conclusion |
     if view.settings is None or view.shutdown:
         return None
     safe = replace(view, lease_until=now + 100, asking=None)
-    return election.election_creation.start_the_primary_again(safe, now)
+    return election_creation.start_the_primary_again(safe, now)
 
 
 def _release_before_the_stop(view: Election, now: Instant) -> Conclusion | None:
@@ -318,7 +319,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "start as primary after a crash without the lease",
         (
             _instead(
-                election.election_creation.start_the_primary_again,
+                election_creation.start_the_primary_again,
                 _start_again_without_the_lease,
             ),
         ),
@@ -466,7 +467,7 @@ LIVENESS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "never start a stopped standby",
-        (_without(election.election_creation.start_as_standby),),
+        (_without(election_creation.start_as_standby),),
         _only(ASYNCHRONOUS, faults=0),
         begins="leaderless",
         recovers=True,
@@ -492,7 +493,7 @@ LIVENESS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "never clone a member without data",
-        (_without(election.election_creation.clone_this_member),),
+        (_without(election_creation.clone_this_member),),
         _only(ASYNCHRONOUS, faults=0),
         begins="empty",
         recovers=True,
