@@ -195,6 +195,8 @@ def take_over_an_existing_primary(view: Election, now: Instant) -> Conclusion | 
         return None
     if view.initialize != "no" or view.busy is not None or view.shutdown:
         return None
+    if now < view.retry_at:
+        return None
     if view.phase == "primary" and postgres.system_identifier:
         return Conclusion(
             replace(view, initialize="asked"),
@@ -211,7 +213,7 @@ def take_over_an_existing_primary(view: Election, now: Instant) -> Conclusion | 
         and not view.control.state.endswith("in recovery")
         and view.control.state != "in archive recovery"
     )
-    if stopped_primary and settings.tags.may_lead and now >= view.retry_at:
+    if stopped_primary and settings.tags.may_lead:
         assert view.control is not None
         return Conclusion(
             replace(view, initialize="asked"),

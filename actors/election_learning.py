@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from regnal.actors.election_lease_learning import learn_of_lease
+from regnal.actors.election_lease_learning import ASK_AGAIN_AFTER, learn_of_lease
 from regnal.actors.election_state import (
     Election,
     Hold,
@@ -108,7 +108,7 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, reinitialize=Reinitialize(request, force, from_leader))
         case _:
             known = learn_of_lease(view, message, now)
-            return _learn_of_postgres(_learn_of_keys(known, message), message, now)
+            return _learn_of_postgres(_learn_of_keys(known, message, now), message, now)
 
 
 def _learn_of_fencing(
@@ -168,6 +168,7 @@ def _learn_cluster(
         look_due=view.look_due or _shows_another_standby(view, cluster),
         seen_initialized=view.seen_initialized or cluster.is_initialized,
         disowned=view.disowned and leader == view.member,
+        is_unseen=False,
         handed_to=handed_to,
         handed_at=handed_at,
         switchover=None if leader not in (None, view.member) else view.switchover,
@@ -244,7 +245,7 @@ def _merge(
     return tuple(sorted((*cluster.members, *gone), key=lambda member: member.name))
 
 
-def _learn_of_keys(view: Election, message: Message) -> Election:
+def _learn_of_keys(view: Election, message: Message, now: Instant) -> Election:
     match message:
         case KeyWritten(key="initialize") if view.initialize == "asked":
             existing = view.phase in ("primary", "stopped")
@@ -252,7 +253,9 @@ def _learn_of_keys(view: Election, message: Message) -> Election:
         case KeyWritten(key="initialize") if view.initialize == "confirming":
             return replace(view, initialize="no", seen_initialized=True)
         case KeyRefused(key="initialize") | KeyUnconfirmed(key="initialize"):
-            return replace(view, initialize="no")
+            # What we see of the key is older than this answer: asked again before the
+            # watch shows it, the store would answer the same, over and over.
+            return replace(view, initialize="no", retry_at=now + ASK_AGAIN_AFTER)
         case KeyRefused(key="sync") | KeyUnconfirmed(key="sync"):
             return replace(view, claiming_sync=False)
         case KeyRefused(key="failover") | KeyUnconfirmed(key="failover"):

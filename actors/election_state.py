@@ -152,6 +152,10 @@ class Election:
     """Whether the store said that the key is not ours any more, and no view has shown
     that yet: a view that still has our name in it is older."""
 
+    is_unseen: bool = False
+    """Whether the store gave us the lease, and no view has come since: one without our
+    name is older."""
+
     must_lead_by: Instant | None = None
     """When a PostgreSQL that takes writes must have a lease; None while it has one, or
     takes no writes."""
@@ -302,6 +306,11 @@ class Election:
     @property
     def has_lease(self) -> bool:
         return self.lease_until is not None
+
+    @property
+    def may_be_told_late(self) -> bool:
+        """Whether the lease is ours though the view does not show it yet."""
+        return self.has_lease and self.is_unseen
 
     def has_promised(self, now: Instant) -> bool:
         """Whether a primary may go on without a store because we let it.

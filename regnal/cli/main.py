@@ -27,6 +27,9 @@ COMMANDS = {
     "testcase": _command(
         "testcase", "testcase", "Make a regression test of an incident"
     ),
+    "check-model": _command(
+        "check_model", "check_model", "Try everything that may happen, in small worlds"
+    ),
     "rules": _command("tables", "rules", "Print the decision table of the election"),
     "states": _command("tables", "states", "Print the states of the supervisor"),
     "validate-config": _command(
