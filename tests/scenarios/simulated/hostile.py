@@ -44,8 +44,8 @@ class Life:
         self.world.heal()
         if self.world.settings.get("paused"):
             self.world.configure(paused=False)
-        for member in self.world.members.values():
-            member.thaw()
+        for name in self.world.members:
+            self.world.thaw(name)
         for name in sorted(self.down):
             self.world.kill_daemon(name)
             self.world.start(name)
