@@ -30,6 +30,11 @@ DELAY_PER_RANK = 0.5
 LAST_RECORD_POLL = 0.02
 """Seconds between two looks at our position while the last records arrive."""
 
+LAST_RECORD_WITHIN = 0.5
+"""Seconds without a new record after which no more is on its way.  A host without power,
+or cut off, closes no connection: WAL receivers seem to stream from it for
+wal_receiver_timeout (60 s)."""
+
 STAND_BACK_FOR = 2.0
 """Seconds until a member that must not lead looks again."""
 
@@ -214,10 +219,17 @@ def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
     wanted = view.cluster.status.optime if view.cluster.status else 0
     if view.position >= wanted or view.postgres.replication_state != "streaming":
         return None
+    if view.arrived_at is None or view.position > view.arrived:
+        view = replace(view, arrived=view.position, arrived_at=now)
+    elif now >= view.arrived_at + LAST_RECORD_WITHIN:
+        return None
+    facts = {"wanted": wanted, "position": view.position}
+    if view.poll_at is not None:
+        return Conclusion(view, facts=facts)
     return Conclusion(
         replace(view, poll_at=now + LAST_RECORD_POLL),
         said=(ObservePostgres(),),
-        facts={"wanted": wanted, "position": view.position},
+        facts=facts,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from regnal.messages.base import Instant, MemberName, RequestId
+from regnal.messages.base import LSN, Instant, MemberName, RequestId
 from regnal.messages.cluster import ClusterView, MemberView
 from regnal.messages.incidents import IncidentName
 from regnal.messages.lease import LeaseAction
@@ -216,6 +216,11 @@ class Election:
 
     looked_at: Instant = float("-inf")
     """When we asked for an observation, to see whether our standby streams."""
+
+    arrived: LSN = 0
+    arrived_at: Instant | None = None
+    """Our position while the former leader's last records arrive, and since when it is
+    that; None: we have not waited for them since the lease became ours."""
 
     poll_at: Instant | None = None
     """When to look again at a position that is about to settle."""

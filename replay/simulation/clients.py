@@ -43,7 +43,9 @@ class Clients:
         server.append(self._row)
         self._waiting.append(Waiting(self._row, server.member, server.pid, now))
 
-    def settle(self, servers: dict[MemberName, SimulatedPostgres], now: Instant) -> None:
+    def settle(
+        self, servers: dict[MemberName, SimulatedPostgres], now: Instant
+    ) -> None:
         """Acknowledge the rows that are safe, as the primary judges it now."""
         still: list[Waiting] = []
         for waiting in self._waiting:

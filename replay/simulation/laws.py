@@ -120,7 +120,9 @@ def check_removal(facts: Facts, name: MemberName) -> None:
     mine = facts.postgres[name]
     if not mine.exists or any(_has_more(other, mine) for other in _others(facts, name)):
         return
-    raise _broken(facts, f"law 7: {name} removes the only data of timeline {mine.timeline}")
+    raise _broken(
+        facts, f"law 7: {name} removes the only data of timeline {mine.timeline}"
+    )
 
 
 def check_creation(facts: Facts, name: MemberName) -> None:

@@ -92,6 +92,11 @@ class SimulatedPostgres:
         return self.running and not (self.starting or self.stopping or self.suspended)
 
     @property
+    def sends(self) -> bool:
+        """Whether its WAL senders work; they do until a shutdown is complete."""
+        return self.running and not (self.starting or self.suspended)
+
+    @property
     def standby_names(self) -> StandbyNames:
         """Who must have a row before it is acknowledged."""
         return parse_standby_names(self.synchronous_standby_names) or NOBODY

@@ -60,7 +60,9 @@ class Replication:
             and self._network.connects(standby.member, source.member)
         )
 
-    def _stream(self, name: MemberName, server: SimulatedPostgres, now: Instant) -> None:
+    def _stream(
+        self, name: MemberName, server: SimulatedPostgres, now: Instant
+    ) -> None:
         source = self._servers.get(server.upstream or "")
         if source is None:
             return
@@ -74,7 +76,7 @@ class Replication:
         was_streaming = server.streaming
         has_slot = server.slot_name is None or server.slot_name in source.slots
         server.streaming = (
-            source.is_open and has_slot and not server.has_diverged_from(source)
+            source.sends and has_slot and not server.has_diverged_from(source)
         )
         if server.streaming:
             server.stream_from(source)

@@ -7,7 +7,7 @@
 
 The same members, deciders, settings, seed and schedule give the same run, to the bit.
 After every event the safety laws are checked (docs/architecture.md 5); a law that does
-not hold raises `LawBroken`.
+not hold raises `laws.LawBroken`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,6 @@ from regnal.replay.simulation import laws
 from regnal.replay.simulation.clients import Clients
 from regnal.replay.simulation.faults import Schedule
 from regnal.replay.simulation.host import Host
-from regnal.replay.simulation.laws import LawBroken
 from regnal.replay.simulation.member import Daemon, SimulatedMember
 from regnal.replay.simulation.network import STORE, Network
 from regnal.replay.simulation.operator import SimulatedOperator
@@ -52,8 +51,6 @@ from regnal.replay.simulation.store import SimulatedStore
 from regnal.replay.simulation.store_bridge import SimulatedStoreBridge
 from regnal.replay.simulation.trouble import Trouble
 from regnal.replay.simulation.tuner import SimulatedTuner
-
-__all__ = ["LawBroken", "World"]
 
 REPLICATION_DELAY: Seconds = 0.02
 CLIENT_PAUSE: Seconds = 0.1

@@ -263,6 +263,11 @@ SPEAKS = {
     "P-ELEC-02: the last records are on their way": Case(
         rules.wait_for_the_last_record, ARRIVING, (ObservePostgres,)
     ),
+    "P-ELEC-02: none came for a while": Case(
+        rules.promote_with_the_lease,
+        replace(ARRIVING, arrived=900, arrived_at=NOW - 1),
+        (BecomePrimary,),
+    ),
     "law 3: with the lease in hand": Case(
         rules.promote_with_the_lease, CHOSEN, (BecomePrimary,)
     ),
@@ -359,6 +364,10 @@ SILENT = {
     "P-ELEC-02: all is there": Case(
         rules.wait_for_the_last_record,
         with_cluster(ARRIVING, status=LeaderStatus(optime=900)),
+    ),
+    "P-ELEC-02: none came for a while, its host may be without power": Case(
+        rules.wait_for_the_last_record,
+        replace(ARRIVING, arrived=900, arrived_at=NOW - 1),
     ),
     "law 3: the lease has not the time": Case(
         rules.promote_with_the_lease, replace(CHOSEN, lease_until=NOW + 6.9)
