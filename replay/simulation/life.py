@@ -95,6 +95,7 @@ def live(life: Life, journals: Path | None = None) -> Lived:
         world.begin_traffic()
         world.run(max(BEGINNING, last_end(life.schedule)))
         world.mend()
+        _acknowledge(world)
         why = _come_to_rest(world)
         if why:
             broken = "liveness"
@@ -109,6 +110,14 @@ def live(life: Life, journals: Path | None = None) -> Lived:
         for recorder in world.recorders.values():
             recorder.close()
     return _told(world, broken, why)
+
+
+def _acknowledge(world: World) -> None:
+    """A person looks at the incidents, where policy waits for that."""
+    for name in world.members:
+        settings = world.settings_of(name)
+        if settings.crash_loop_limit or settings.min_time_between_failovers:
+            world.acknowledge(name)
 
 
 def _come_to_rest(world: World) -> str:

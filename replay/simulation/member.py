@@ -9,7 +9,7 @@ from regnal.actors.incidents import INCIDENTS
 from regnal.actors.step import Decider, Step
 from regnal.journal.stamps import Clocks, Stamper, parse_hlc
 from regnal.messages.base import Command, Instant, MemberName, Message, Seconds
-from regnal.messages.daemon import ExitDaemon
+from regnal.messages.daemon import ExitDaemon, ShutdownCompleted
 from regnal.messages.envelope import Envelope, TraceId
 from regnal.messages.incidents import IncidentsRecalled
 from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
@@ -45,6 +45,9 @@ class Daemon:
     backlog: list[Callable[[], None]] = field(default_factory=list)
     """What happened to a frozen daemon, for when it goes on."""
 
+
+ORDERS = (Command, ShutdownCompleted)
+"""What leaves the actors: the end of a shutdown is the process's business."""
 
 Perform = Callable[[Daemon, Envelope[Command]], None]
 
@@ -110,12 +113,12 @@ class SimulatedMember:
         if self.daemon is not None:
             self.daemon.stamper.observe(parse_hlc(stamp))
 
-    def kill(self) -> None:
-        """SIGKILL: the daemon is gone, mailboxes and timers with it."""
+    def kill(self, *, orderly: bool = False) -> None:
+        """SIGKILL (or its own end): the daemon is gone, mailboxes and timers with it."""
         if self.daemon is not None:
             self.daemon.alive = False
             if self._recorder is not None:
-                self._recorder.end(self.daemon.stamper)
+                self._recorder.end(orderly=orderly)
         self.daemon = None
 
     def freeze(self) -> None:
@@ -196,13 +199,13 @@ class SimulatedMember:
             self._recorder.step(decider.name, envelope, step, said)
         for one in said:
             self._deliver(daemon, one)
-        self._send(daemon, [one for one in said if isinstance(one.message, Command)])
+        self._send(daemon, [one for one in said if isinstance(one.message, ORDERS)])
 
     def _send(self, daemon: Daemon, orders: list[Envelope[Any]]) -> None:
         """Orders leave when the journal has the step, those that decide who writes
         when the disk has it."""
         delay = self._host.journal_delay
-        if not delay or not any(o.message.decides_who_writes for o in orders):
+        if not delay or not any(_decides_who_writes(o) for o in orders):
             for order in orders:
                 self._order(daemon, order)
             return
@@ -224,7 +227,7 @@ class SimulatedMember:
                 daemon.timers.pop(name, None)
             case ExitDaemon(message=message):
                 self.exited = message
-                self.kill()
+                self._perform(daemon, envelope)
             case _:
                 self._perform(daemon, envelope)
 
@@ -235,6 +238,10 @@ class SimulatedMember:
             return
         del daemon.timers[name]
         self.say(daemon, "timers", TimerFired(name=name, due_at=at), cause)
+
+
+def _decides_who_writes(order: Envelope[Any]) -> bool:
+    return isinstance(order.message, Command) and order.message.decides_who_writes
 
 
 def _trace_of(message: Message, cause: Envelope[Message] | None) -> TraceId | None:

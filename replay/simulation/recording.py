@@ -13,10 +13,13 @@ from typing import Any
 from regnal.actors.step import Decider, Step
 from regnal.journal.entries import Entry, message_entry, step_entry
 from regnal.journal.ledger import Identity, Ledger
-from regnal.journal.options import JournalOptions
+from regnal.journal.options import MEBIBYTE, JournalOptions
 from regnal.journal.stamps import Stamper
 from regnal.messages.base import MemberName, Message
 from regnal.messages.envelope import Envelope, PartName
+
+OPTIONS = JournalOptions(quiet_bytes=1024 * MEBIBYTE)
+"""Nothing is left out of a quiet stretch: a simulated one is short."""
 
 VERSIONS = (("regnal", "simulated"),)
 
@@ -40,10 +43,11 @@ class Recorder:
 
     def begin(self, stamper: Stamper, boot_id: str) -> None:
         """A new incarnation writes.  Raises OSError."""
+        self._directory.mkdir(parents=True, exist_ok=True)
         identity = Identity(self._member, self._scope, VERSIONS, boot_id)
         self._stamper = stamper
         self._ledger = Ledger(
-            self._directory, identity, stamper, self._deciders, JournalOptions()
+            self._directory, identity, stamper, self._deciders, OPTIONS
         )
         self._ledger.open()
 
@@ -64,15 +68,20 @@ class Recorder:
             stamp = self._stamper.stamp(), self._stamper.clocks.boot()
         self._enter(step_entry(actor, heard, step, said, stamp))
 
-    def end(self, stamper: Stamper) -> None:
-        """The daemon is gone, if this one still wrote.  Raises OSError."""
-        if self._ledger is not None and self._stamper is stamper:
-            self._ledger.close()
-            self._ledger = None
+    def end(self, *, orderly: bool) -> None:
+        """The daemon is gone.  One that was killed seals nothing; what it held back is
+        in its quiet file.  Raises OSError."""
+        ledger, self._ledger = self._ledger, None
+        if ledger is None:
+            return
+        if orderly:
+            ledger.close()
+        elif ledger.file is not None:
+            ledger.file.close()
 
     def close(self) -> None:
-        if self._stamper is not None:
-            self.end(self._stamper)
+        """The run is over."""
+        self.end(orderly=True)
 
     def _enter(self, entry: Entry) -> None:
         if self._ledger is not None:

@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from regnal.actors.step import Decider
-from regnal.messages.base import LSN, Command, Instant, MemberName, Message, Seconds
+from regnal.messages.base import LSN, Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import FailoverRequest
-from regnal.messages.daemon import DaemonStarted, ShutdownRequested
+from regnal.messages.daemon import (
+    DaemonStarted,
+    ExitDaemon,
+    ShutdownCompleted,
+    ShutdownRequested,
+)
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import ArmGuard, DisarmGuard, GuardFenced
 from regnal.messages.host import DiskRoom, KernelAccount, StallNoticed
@@ -219,7 +224,10 @@ class World:
             member.say(member.daemon, "host", stall)
 
     def kill_daemon(self, name: MemberName) -> None:
-        self.members[name].kill()
+        self._end_daemon(name, orderly=False)
+
+    def _end_daemon(self, name: MemberName, *, orderly: bool) -> None:
+        self.members[name].kill(orderly=orderly)
         self.snapshots.pop(name, None)
         self.store.unwatch(name)
 
@@ -455,7 +463,7 @@ class World:
             dynamic=None,
         )
 
-    def _perform(self, daemon: Daemon, envelope: Envelope[Command]) -> None:
+    def _perform(self, daemon: Daemon, envelope: Envelope[Any]) -> None:
         name = daemon.name
         match envelope.message:
             case ArmGuard(deadline=deadline):
@@ -467,6 +475,9 @@ class World:
                 return
             case PublishStatus(snapshot=snapshot):
                 self.snapshots[name] = snapshot
+                return
+            case ExitDaemon() | ShutdownCompleted():
+                self._end_daemon(name, orderly=True)
                 return
             case RequestAnswered(request=request):
                 if request in self._asked:
