@@ -115,6 +115,18 @@ def check_nothing_is_lost(facts: Facts, name: MemberName) -> None:
         )
 
 
+def check_former_primary(facts: Facts, name: MemberName, upstream: MemberName) -> None:
+    """Law 5, when a former primary is started to follow a primary: it has been shown
+    not to have diverged, or was rewound or rebuilt."""
+    mine, leader = facts.postgres[name], facts.postgres.get(upstream)
+    if mine.was_standby or leader is None or not leader.takes_writes:
+        return
+    if mine.has_diverged_from(leader):
+        raise _broken(
+            facts, f"law 5: {name} diverged, and is started to follow {upstream}"
+        )
+
+
 def check_removal(facts: Facts, name: MemberName) -> None:
     """Law 7: data are removed only where another has the like."""
     mine = facts.postgres[name]

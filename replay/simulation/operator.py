@@ -228,6 +228,8 @@ class SimulatedOperator:
         server = self._server
         if not server.exists:
             return
+        if command.role == "standby" and command.upstream is not None:
+            self._world.following(self._member.name, command.upstream.host)
         server.running = server.starting = True
         server.stopping = False
         server.role = command.role

@@ -60,6 +60,10 @@ class Surroundings(Protocol):
         """PostgreSQL takes writes on a new timeline."""
         ...
 
+    def following(self, name: MemberName, upstream: MemberName) -> None:
+        """A standby is about to be started."""
+        ...
+
     def removing(self, name: MemberName) -> None:
         """A data directory is about to be removed or overwritten."""
         ...

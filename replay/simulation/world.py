@@ -437,6 +437,9 @@ class World:
         by_hand = self.scheduler.now < named_at + BY_HAND_FOR
         laws.check_promotion(self, name, by_hand=by_hand)
 
+    def following(self, name: MemberName, upstream: MemberName) -> None:
+        laws.check_former_primary(self, name, upstream)
+
     def removing(self, name: MemberName) -> None:
         laws.check_removal(self, name)
 
