@@ -30,9 +30,10 @@ DELAY_PER_RANK = 0.5
 LAST_RECORD_POLL = 0.02
 """Seconds between two looks at our position while the last records arrive."""
 
-LAST_RECORD_PATIENCE = 2.0
-"""Seconds without a byte of them after which the last records are not waited for: a
-connection that has lost one direction looks alive until wal_receiver_timeout."""
+LAST_RECORD_PATIENCE = 0.5
+"""Seconds without a byte of them after which no more are on their way.  A host without
+power, or cut off in one direction, closes no connection: WAL receivers seem to stream
+from it for wal_receiver_timeout (60 s)."""
 
 STAND_BACK_FOR = 2.0
 """Seconds until a member that must not lead looks again."""
@@ -223,10 +224,13 @@ def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
         awaited = AwaitedRecord(wanted=wanted, position=view.position, since=now)
     if now >= awaited.since + LAST_RECORD_PATIENCE:
         return None
+    facts = {"wanted": wanted, "position": view.position}
+    if view.poll_at is not None:
+        return Conclusion(replace(view, awaited=awaited), facts=facts)
     return Conclusion(
         replace(view, poll_at=now + LAST_RECORD_POLL, awaited=awaited),
         said=(ObservePostgres(),),
-        facts={"wanted": wanted, "position": view.position},
+        facts=facts,
     )
 
 

@@ -210,7 +210,8 @@ class Election:
 
     new_identifier: str | None = None
     awaited: AwaitedRecord | None = None
-    """The former leader's last record, while we wait for it; None: we never did."""
+    """The former leader's last record, while we wait for it; None: not since the
+    lease became ours."""
 
     claiming_sync: bool = False
     clearing_failover: bool = False

@@ -30,6 +30,9 @@ COMMANDS = {
     "check-model": _command(
         "check_model", "check_model", "Try everything that may happen, in small worlds"
     ),
+    "simulate": _command(
+        "simulate", "simulate", "Many hours of faults, in virtual time"
+    ),
     "rules": _command("tables", "rules", "Print the decision table of the election"),
     "states": _command("tables", "states", "Print the states of the supervisor"),
     "validate-config": _command(
