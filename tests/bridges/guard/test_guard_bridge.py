@@ -1,6 +1,7 @@
 """The bridge to the guard: it outlives the daemon, is taken over, replaced, and told of."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -271,6 +272,34 @@ def test_guards_of_other_directories_are_not_ours(data: Path, tmp_path: Path) ->
     assert address_of(link) == address_of(data), "one guard, whatever the path"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+def test_who_pretends_to_be_the_guard_is_not_believed(
+    data: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may take the name, and would say `ok` to everything."""
+    monkeypatch.setattr(guard_bridge, "ATTEMPTS", 1)
+    program = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+        "s.bind(chr(0) + sys.argv[1]); s.listen(); print(flush=True); sys.stdin.read()"
+    )
+    impostor = subprocess.Popen(
+        ["/usr/bin/python3", "-c", program, str(address_of(data))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        user=65534,
+        cwd="/",
+    )
+    assert impostor.stdout is not None
+    impostor.stdout.readline()
+    bridge = a_bridge(data, said)
+    bridge.start()
+    bridge.stop()
+    impostor.communicate()
+    (failed,) = said.messages
+    assert isinstance(failed, GuardFailed)
+    assert f"process {impostor.pid} of user 65534 listens in its place" in failed.error
+
+
 LINE = {
     "pid": 7,
     "deadline": 9.0,
@@ -279,7 +308,6 @@ LINE = {
     "took": 0.5,
     "left": 0,
     "wall": 1_900_000_000.25,
-    "boot": "b",
 }
 
 
