@@ -68,7 +68,7 @@ test-slow: servers  ## the tests that take minutes, and every property thoroughl
 test-fuzz: venv  ## what others might write, for longer: ARGS="-k store" for a part
 	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=thorough --timeout=3600 $(ARGS)
 
-test-faults: servers  ## real faults on hosts of their own (as root; a quarter of an hour)
+test-faults: servers  ## real faults on hosts of their own (as root; half an hour)
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 coverage: servers  ## all tests but the slow ones, measured
