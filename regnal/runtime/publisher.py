@@ -106,6 +106,7 @@ class Publisher(Generic[P]):
         self._until = float("inf")
         self._saved_at = 0.0
         self._told_at = 0.0
+        self._place_told = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     @property
@@ -196,8 +197,16 @@ class Publisher(Generic[P]):
         try:
             self._outbox.save()
         except OSError as error:
-            # After a restart some of it is sent again: no more than that.
-            logger.debug("%s cannot keep its place: %s", self.name, error)
+            if not self._place_told:
+                logger.warning(
+                    "%s: its place in the journal cannot be kept, so that a restart goes "
+                    "on at an earlier one: %s",
+                    self.name,
+                    error,
+                )
+            self._place_told = True
+        else:
+            self._place_told = False
 
     def _fail(self, why: str) -> None:
         self.tally.failures += 1
