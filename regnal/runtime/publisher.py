@@ -19,9 +19,9 @@ from regnal.messages.envelope import Envelope, PartName
 
 logger = logging.getLogger(__name__)
 
-LINGER: Seconds = 0.05
-"""After the first new record: what follows at once goes with it, and a failover is not
-disturbed by a thread that wakes for each record."""
+LINGER: Seconds = 0.2
+"""After the first new record: what follows at once goes with it.  As long as a failover's
+decisions take, so that no publisher competes with them for the interpreter."""
 
 SAVE_EVERY: Seconds = 1.0
 """So often the place in the journal is brought to the disk, which others need, too."""
