@@ -38,6 +38,8 @@ DRAIN_WITHIN: Seconds = 2.0
 """At the daemon's end, for what nobody has been told yet; the rest follows at its next
 start."""
 
+CLOSE_WITHIN: Seconds = 1.0
+
 P = TypeVar("P")
 
 
@@ -120,12 +122,17 @@ class Publisher(Generic[P]):
     def perform(self, envelope: Envelope[Command]) -> None:
         raise AssertionError(envelope.message)
 
+    def finish(self) -> None:
+        """Send what there is, and end; `stop` waits for it."""
+        if not self._stopping.is_set():
+            self._until = time.monotonic() + DRAIN_WITHIN
+            self._stopping.set()
+
     def stop(self) -> None:
-        self._until = time.monotonic() + DRAIN_WITHIN
-        self._stopping.set()
-        self._thread.join(DRAIN_WITHIN)
+        self.finish()
+        self._thread.join(max(0.0, self._until - time.monotonic()))
         self._consumer.close()
-        self._thread.join(DRAIN_WITHIN)
+        self._thread.join(CLOSE_WITHIN)
 
     # In the publisher's thread.
 
@@ -143,6 +150,7 @@ class Publisher(Generic[P]):
             else:
                 backoff = FIRST_BACKOFF
         self._save()
+        self._outbox.close()
 
     def _publish(self) -> None:
         """One portion, or a moment's rest.  Raises OSError."""
