@@ -217,6 +217,8 @@ class Daemon:
 
     def _stop(self) -> None:
         """End the parts, those that hear from outside first."""
+        for publisher in self._publishers:
+            publisher.finish()  # all at once: one after the other they would take long
         for bridge in reversed(self._bridges):
             bridge.stop()
         for shell in self._shells:

@@ -223,19 +223,8 @@ def nats_options(configured: Configured) -> NatsSection | None:
     section = configured.document.get("nats")
     if section is None or not section.get("servers"):
         return None
-    servers = tuple(section["servers"])
     return NatsSection(
-        client=NatsOptions(
-            servers=servers,
-            shown=masked_text(", ".join(servers)),
-            username=section.get("username"),
-            password=section.get("password"),
-            token=section.get("token"),
-            credentials=_optional_path(section.get("credentials")),
-            cafile=_optional_path(section.get("cafile")),
-            certfile=_optional_path(section.get("certfile")),
-            keyfile=_optional_path(section.get("keyfile")),
-        ),
+        client=nats_client(section),
         events=section["events"] == "on",
         journal=section["journal"] == "on",
         jetstream=section["jetstream"] == "on",
@@ -246,6 +235,22 @@ def nats_options(configured: Configured) -> NatsSection | None:
         max_age=section["max_age"],
         max_bytes=section.get("max_bytes", -1),
         replicas=section["replicas"],
+    )
+
+
+def nats_client(section: Mapping[str, Any]) -> NatsOptions:
+    """How to speak to the servers of a section `nats`."""
+    servers = tuple(section.get("servers", ()))
+    return NatsOptions(
+        servers=servers,
+        shown=masked_text(", ".join(servers)),
+        username=section.get("username"),
+        password=section.get("password"),
+        token=section.get("token"),
+        credentials=_optional_path(section.get("credentials")),
+        cafile=_optional_path(section.get("cafile")),
+        certfile=_optional_path(section.get("certfile")),
+        keyfile=_optional_path(section.get("keyfile")),
     )
 
 

@@ -107,7 +107,9 @@ class _Reading:
         """Raises _NotUsable, OSError."""
         library = _library()
         try:
-            with library.StreamReader(self._place.server) as reader:
+            with library.StreamReader(
+                self._place.server, self._question.nats
+            ) as reader:
                 self._read(reader)
         except library.StreamUnreadable as error:
             if not self._spools:

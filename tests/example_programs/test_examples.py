@@ -35,6 +35,7 @@ pytestmark = pytest.mark.server
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PATIENCE = 60.0
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 OPTIONS = (
     "-c listen_addresses=127.0.0.1,127.0.0.2 -c fsync=off -c shared_buffers=16MB "
     "-c port={port} -c unix_socket_directories={folder}"
@@ -126,9 +127,7 @@ logfile = {folder}/pgbouncer.log
 """
 
 
-@pytest.mark.skipif(
-    shutil.which("pgbouncer") is None, reason="pgbouncer is not installed"
-)
+@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
 def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
     folder, port = postgres.folder, free_port()
     (folder / "databases.ini").write_text(
@@ -138,7 +137,6 @@ def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
     ini = folder / "pgbouncer.ini"
     ini.write_text(CONFIGURATION.format(folder=folder, port=port))
     console = f"host=127.0.0.1 port={port} user=admin dbname=pgbouncer"
-    pgbouncer = shutil.which("pgbouncer")
 
     def address() -> str | None:
         session = psycopg2.connect(
@@ -176,7 +174,7 @@ def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
         *("--include", folder / "databases.ini", "--console", console),
     )
     with (
-        program(pgbouncer, "-q", ini),
+        program(PGBOUNCER, "-q", ini),
         program(*follow, stdin=subprocess.PIPE) as follower,
     ):
         wait("pgbouncer", answers)

@@ -187,3 +187,15 @@ def test_records_that_were_removed_are_counted(
         wait("the rest", lambda: consumer.received[-1] == member.ledger.head.number)
         assert one.tally.lost_records > 0
     assert "removed before they could be" in caplog.text
+
+
+def test_a_place_that_cannot_be_kept_is_told_once(
+    member: Member, caplog: pytest.LogCaptureFixture
+) -> None:
+    (member.directory / "outbox").write_text("in the way")
+    consumer = Collector()
+    with publishing(member, consumer):
+        head = speak(member)
+        wait("all of it", lambda: len(consumer.received) == head)
+    told = [r for r in caplog.records if "cannot be kept" in r.getMessage()]
+    assert len(told) == 1
