@@ -197,9 +197,6 @@ def simulate_command(
         todo = list(lives(cluster, schedule, seed))
     with progress_shown(told=str) as progress:
         report = Report(hours, tuple(play(todo, jobs, progress)))
-    if faults:
-        hours = report.played / 3600
-        report = Report(round(hours, 3), report.episodes)
     if as_json:
         told = report.as_json()
         told["worst_story"] = _worst_story(report, journals, as_json=True)
