@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from regnal.actors import (
     election_creation,
+    election_fencing,
     election_following,
     election_lease,
     election_pause,
@@ -32,9 +33,10 @@ from regnal.messages.cluster import (
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
     WatchdogActivated,
     WatchdogFailed,
-    WatchdogNotUsable,
 )
 from regnal.messages.incidents import (
     CrashCounted,
@@ -83,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     election_lease.ask_the_members_before_stepping_down,
     election_lease.step_down_before_the_lease_ends,
     election_lease.step_down_without_a_lease,
+    election_fencing.step_down_without_fencing,
     # The daemon's end, and planned changes under way.
     election_shutdown.leave_postgres_alone_when_paused,
     election_shutdown.hand_the_lease_over,
@@ -102,8 +105,11 @@ RULES: tuple[Rule, ...] = (
     election_pause.release_the_lease_in_pause,
     # One thing at a time.
     election_race.leave_the_lease_to_a_primary_without_a_store,
+    election_fencing.release_without_fencing,
+    election_fencing.want_fencing_before_the_promotion,
     election_race.claim_the_sync_key,
     election_race.wait_for_the_last_record,
+    election_fencing.wait_for_fencing_before_the_promotion,
     election_race.promote_with_the_lease,
     election_race.release_after_a_failed_promotion,
     election_shutdown.make_way_for_a_request_while_starting,
@@ -138,6 +144,7 @@ RULES: tuple[Rule, ...] = (
     election_creation.clone_this_member,
     # PostgreSQL does not run.
     election_policy.wait_until_the_crash_is_counted,
+    election_fencing.want_fencing_before_the_start,
     election_creation.start_the_primary_again,
     election_creation.release_the_lease_of_a_dead_primary,
     election_creation.start_as_standby,
@@ -263,9 +270,10 @@ ELECTION = Decider(
         RestartWanted,
         ReinitializeWanted,
         ShutdownRequested,
+        FencingJudged,
         WatchdogActivated,
         WatchdogFailed,
-        WatchdogNotUsable,
+        DisableWatchdog,
         FailoverHeld,
         FailoverReleased,
         CrashCounted,

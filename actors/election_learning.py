@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
-from regnal.actors.election_lease_learning import learn_of_lease
+from regnal.actors.election_lease_learning import ASK_AGAIN_AFTER, learn_of_lease
 from regnal.actors.election_state import (
     Election,
     Hold,
@@ -24,9 +25,10 @@ from regnal.messages.cluster import (
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
     WatchdogActivated,
     WatchdogFailed,
-    WatchdogNotUsable,
 )
 from regnal.messages.incidents import (
     CrashCounted,
@@ -51,6 +53,7 @@ from regnal.messages.postgres import (
     ShutdownCheckpointed,
 )
 from regnal.messages.probes import PeersProbed
+from regnal.messages.reasons import Reason
 from regnal.messages.requests import (
     FailsafePosted,
     ReinitializeWanted,
@@ -81,10 +84,12 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, shutdown=True, shutdown_waits_since=now)
         case PeersProbed(peers=peers, asked_at=asked_at, request=None):
             return replace(view, probing=False, peers=peers, peers_at=asked_at)
-        case WatchdogFailed() | WatchdogNotUsable():
-            return replace(view, watchdog_failed=True)
-        case WatchdogActivated():
-            return replace(view, watchdog_failed=False)
+        case FencingJudged(verdict=verdict, reason=reason):
+            return _learn_of_fencing(view, verdict, reason)
+        case WatchdogActivated(timeout=timeout):
+            return replace(view, device_timeout=timeout)
+        case WatchdogFailed() | DisableWatchdog():
+            return replace(view, device_timeout=None)
         case RestartWanted(request=request, timeout=timeout):
             return replace(view, restart=Restart(request, timeout))
         case FailsafePosted():
@@ -103,7 +108,17 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, reinitialize=Reinitialize(request, force, from_leader))
         case _:
             known = learn_of_lease(view, message, now)
-            return _learn_of_postgres(_learn_of_keys(known, message), message, now)
+            return _learn_of_postgres(_learn_of_keys(known, message, now), message, now)
+
+
+def _learn_of_fencing(
+    view: Election,
+    verdict: Literal["idle", "stands", "failed"],
+    reason: Reason | None,
+) -> Election:
+    if verdict == "idle" and view.fencing == "wanted":
+        return replace(view, fencing_failure=None)  # it is no answer
+    return replace(view, fencing=verdict, fencing_failure=reason, fencing_due=None)
 
 
 def _learn_settings(view: Election, settings: Settings, now: Instant) -> Election:
@@ -153,6 +168,7 @@ def _learn_cluster(
         look_due=view.look_due or _shows_another_standby(view, cluster),
         seen_initialized=view.seen_initialized or cluster.is_initialized,
         disowned=view.disowned and leader == view.member,
+        is_unseen=False,
         handed_to=handed_to,
         handed_at=handed_at,
         switchover=None if leader not in (None, view.member) else view.switchover,
@@ -229,7 +245,7 @@ def _merge(
     return tuple(sorted((*cluster.members, *gone), key=lambda member: member.name))
 
 
-def _learn_of_keys(view: Election, message: Message) -> Election:
+def _learn_of_keys(view: Election, message: Message, now: Instant) -> Election:
     match message:
         case KeyWritten(key="initialize") if view.initialize == "asked":
             existing = view.phase in ("primary", "stopped")
@@ -237,7 +253,9 @@ def _learn_of_keys(view: Election, message: Message) -> Election:
         case KeyWritten(key="initialize") if view.initialize == "confirming":
             return replace(view, initialize="no", seen_initialized=True)
         case KeyRefused(key="initialize") | KeyUnconfirmed(key="initialize"):
-            return replace(view, initialize="no")
+            # What we see of the key is older than this answer: asked again before the
+            # watch shows it, the store would answer the same, over and over.
+            return replace(view, initialize="no", retry_at=now + ASK_AGAIN_AFTER)
         case KeyRefused(key="sync") | KeyUnconfirmed(key="sync"):
             return replace(view, claiming_sync=False)
         case KeyRefused(key="failover") | KeyUnconfirmed(key="failover"):

@@ -135,6 +135,8 @@ def retake_a_deleted_lease(view: Election, now: Instant) -> Conclusion | None:
         return None
     if view.leader is not None and not view.disowned:
         return None
+    if view.may_be_told_late:
+        return None
     if view.phase != "primary" or view.asking or view.shutdown or view.paused:
         return None
     if view.busy is not None or not cluster.is_initialized:

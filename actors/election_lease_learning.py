@@ -15,6 +15,9 @@ from regnal.messages.lease import (
 )
 from regnal.messages.probes import FailsafeAnswered
 
+ASK_AGAIN_AFTER = 0.5
+"""Seconds until a key that the store refused is asked for again."""
+
 
 def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
     match message:
@@ -23,6 +26,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 view,
                 lease_until=until,
                 disowned=False,
+                is_unseen=True,
                 asking=None,
                 lease_refused=False,
                 renewal_due=False,
@@ -30,7 +34,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 failsafe_active=False,
                 failsafe_asked=False,
                 suspicious_since=None,
-                arrived_at=None,
+                awaited=None,
             )
         case LeaderRenewed(valid_until=until):
             return replace(
@@ -100,7 +104,14 @@ def _learn_refusal(
             # Who writes, and is told that another leads, must stop.
             lost = view.is_writable or view.lease_refused
             until = None if view.is_writable else view.lease_until
-            return replace(known, lease_until=until, lease_refused=lost)
+            # A view that shows nobody is older: asked again before the watch shows who
+            # holds the key, the store would answer the same, over and over.
+            return replace(
+                known,
+                lease_until=until,
+                lease_refused=lost,
+                stand_back_until=max(view.stand_back_until, now + ASK_AGAIN_AFTER),
+            )
         case "release":
             return replace(known, lease_until=None, disowned=True)
         case "hand_over":

@@ -20,6 +20,8 @@ def take_the_free_lease_in_pause(view: Election, now: Instant) -> Conclusion | N
         return None
     if view.phase != "primary" or view.busy is not None or view.shutdown:
         return None
+    if view.may_be_told_late or now < view.stand_back_until:
+        return None
     if has_foreign_data(view):
         return None
     return Conclusion(
@@ -71,6 +73,8 @@ def race_for_the_candidate_in_pause(view: Election, now: Instant) -> Conclusion 
     if not view.paused or view.leader is not None or view.asking or view.shutdown:
         return None
     if view.phase != "standby" or not _was_asked_to_lead(view):
+        return None
+    if now < view.stand_back_until:
         return None
     if view.probing:
         return Conclusion(view)

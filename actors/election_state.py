@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from regnal.messages.base import LSN, Instant, MemberName, RequestId
+from regnal.actors.lease_margins import step_down_lead
+from regnal.messages.base import LSN, Instant, MemberName, RequestId, Seconds
 from regnal.messages.cluster import ClusterView, MemberView
 from regnal.messages.incidents import IncidentName
 from regnal.messages.lease import LeaseAction
@@ -68,6 +69,18 @@ class Hold:
     """Who leads since: that it leads again is no failover."""
 
     until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedRecord:
+    """The end of the former leader's WAL, which may still be on its way to us."""
+
+    wanted: LSN
+    position: LSN
+    """How far we have got."""
+
+    since: Instant
+    """When we got there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,10 @@ class Election:
     """Whether the store said that the key is not ours any more, and no view has shown
     that yet: a view that still has our name in it is older."""
 
+    is_unseen: bool = False
+    """Whether the store gave us the lease, and no view has come since: one without our
+    name is older."""
+
     must_lead_by: Instant | None = None
     """When a PostgreSQL that takes writes must have a lease; None while it has one, or
     takes no writes."""
@@ -192,9 +209,23 @@ class Election:
     """How far we are with creating the cluster."""
 
     new_identifier: str | None = None
+    awaited: AwaitedRecord | None = None
+    """The former leader's last record, while we wait for it; None: not since the
+    lease became ours."""
+
     claiming_sync: bool = False
     clearing_failover: bool = False
-    watchdog_failed: bool = False
+    fencing: Literal["idle", "wanted", "stands", "failed"] = "idle"
+    """What the watchdog actor said last; wanted: we asked, and it has not answered."""
+
+    fencing_failure: Reason | None = None
+    """Of `failed`."""
+
+    fencing_due: Instant | None = None
+    """When the answer must have come."""
+
+    device_timeout: Seconds | None = None
+    """Of the hardware watchdog; None: none is active."""
     seen_initialized: bool = False
     """Whether the cluster was ever seen initialized: a wiped store is not a new one."""
 
@@ -216,11 +247,6 @@ class Election:
 
     looked_at: Instant = float("-inf")
     """When we asked for an observation, to see whether our standby streams."""
-
-    arrived: LSN = 0
-    arrived_at: Instant | None = None
-    """Our position while the former leader's last records arrive, and since when it is
-    that; None: we have not waited for them since the lease became ours."""
 
     poll_at: Instant | None = None
     """When to look again at a position that is about to settle."""
@@ -282,6 +308,11 @@ class Election:
     def has_lease(self) -> bool:
         return self.lease_until is not None
 
+    @property
+    def may_be_told_late(self) -> bool:
+        """Whether the lease is ours though the view does not show it yet."""
+        return self.has_lease and self.is_unseen
+
     def has_promised(self, now: Instant) -> bool:
         """Whether a primary may go on without a store because we let it.
 
@@ -301,7 +332,7 @@ class Election:
     def margin(self) -> float:
         """Seconds before the end of the lease at which a primary steps down."""
         assert self.settings is not None
-        return min(self.settings.lease_margin, self.settings.ttl / 4)
+        return step_down_lead(self.settings, self.device_timeout)
 
     @property
     def last_moment(self) -> Instant | None:
@@ -315,6 +346,12 @@ class Election:
     def lease_is_safe(self, now: Instant) -> bool:
         """Whether PostgreSQL could still be stopped before the lease ends."""
         return self.lease_left(now) > self.margin
+
+    def awaits_fencing(self, now: Instant) -> bool:
+        """Whether the watchdog actor may yet say that fencing stands."""
+        if self.fencing != "wanted" or self.fencing_due is None:
+            return False
+        return now < self.fencing_due
 
     @property
     def paused(self) -> bool:

@@ -1,6 +1,7 @@
 """The prober of a simulated member: what others answer on their REST API."""
 
 import json
+from functools import partial
 
 from regnal.messages.base import Command, Message
 from regnal.messages.envelope import Envelope
@@ -67,11 +68,14 @@ class SimulatedProber:
             )
             self._say(outcome, envelope)
 
+        def count(status: PeerStatus) -> None:
+            answers.setdefault(status.name, status)
+            if len(answers) == len(command.targets):
+                answer()
+
         def heard(status: PeerStatus) -> None:
             if self._reaches(status.name):
-                answers[status.name] = status
-                if len(answers) == len(command.targets):
-                    answer()
+                count(status)
 
         def arrive(target: ProbeTarget) -> None:
             status = self._peer(target) if self._reaches(target.name) else None
@@ -80,6 +84,9 @@ class SimulatedProber:
                 scheduler.after(delay, lambda: heard(status))
 
         for target in command.targets:
+            if target.within is not None:
+                silent = PeerStatus(name=target.name, answered=False, error="timed out")
+                scheduler.after(target.within, partial(count, silent))
             delay = self._world.network.latency(self._member.name, target.name)
             scheduler.after(delay, lambda target=target: arrive(target))  # type: ignore[misc]
         scheduler.after(command.timeout if command.targets else 0, answer)

@@ -24,7 +24,15 @@ from regnal.messages.daemon import (
     ShutdownRequested,
 )
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import ArmGuard, DisarmGuard, GuardFenced
+from regnal.messages.fencing import (
+    ActivateWatchdog,
+    ArmGuard,
+    CheckWatchdog,
+    DisarmGuard,
+    GuardArmed,
+    GuardFenced,
+    WatchdogFailed,
+)
 from regnal.messages.host import DiskRoom, KernelAccount, StallNoticed
 from regnal.messages.postgres import (
     PostgresObserved,
@@ -92,6 +100,9 @@ class World:
         self.settings = settings
         self.guards: dict[MemberName, float] = {}
         """Deadline of each armed guard; it outlives the daemon."""
+
+        self._guarded: dict[MemberName, Daemon] = {}
+        """The daemons that know that their guard is armed."""
 
         self.fenced: list[tuple[float, MemberName]] = []
         self.lease_until: dict[MemberName, Instant] = {}
@@ -469,12 +480,14 @@ class World:
     def _perform(self, daemon: Daemon, envelope: Envelope[Any]) -> None:
         name = daemon.name
         match envelope.message:
-            case ArmGuard(deadline=deadline):
-                self.guards[name] = deadline
-                self.scheduler.at(deadline, lambda: self._fence(name, deadline))
+            case ArmGuard() | DisarmGuard():
+                self._order_guard(daemon, envelope)
                 return
-            case DisarmGuard():
-                self.guards.pop(name, None)
+            case ActivateWatchdog(device=device) | CheckWatchdog(device=device):
+                failed = WatchdogFailed(error=f"{device}: No such file or directory")
+                self.members[daemon.name].say(
+                    daemon, "watchdog_device", failed, envelope
+                )
                 return
             case PublishStatus(snapshot=snapshot):
                 self.snapshots[name] = snapshot
@@ -490,6 +503,21 @@ class World:
             if bridge[name].perform(envelope):
                 return
         self.operators[name].perform(envelope)
+
+    def _order_guard(self, daemon: Daemon, envelope: Envelope[Any]) -> None:
+        name, order = daemon.name, envelope.message
+        if not isinstance(order, ArmGuard):
+            self.guards.pop(name, None)
+            self._guarded.pop(name, None)
+            return
+        if not (order.unless_armed and name in self.guards):
+            deadline = order.deadline
+            self.guards[name] = deadline
+            self.scheduler.at(deadline, lambda: self._fence(name, deadline))
+        if self._guarded.get(name) is not daemon:
+            self._guarded[name] = daemon
+            armed = GuardArmed(guard_pid=1)
+            self.members[name].say(daemon, "guard", armed, envelope)
 
     def _fence(self, name: MemberName, deadline: float) -> None:
         """The guard of a host kills its primary when nobody armed it anew."""

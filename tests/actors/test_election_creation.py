@@ -428,6 +428,16 @@ def test_who_did_not_create_it_waits(answer: KeyRefused | KeyUnconfirmed) -> Non
     assert step.state.busy is None
 
 
+def test_a_refused_key_is_not_asked_for_again_at_once() -> None:
+    """The view in which there is no key is older than the answer: until the watch had
+    shown it, the store was asked over and over."""
+    asked = replace(FOUND_PRIMARY, initialize="asked")
+    refused = decide(asked, KeyRefused(key="initialize"))
+    assert not any(isinstance(message, TakeInitialize) for message in refused.said)
+    again = decide(refused.state, at=NOW + 0.5)
+    assert any(isinstance(message, TakeInitialize) for message in again.said)
+
+
 def test_a_key_that_nobody_knows_of_does_not_bootstrap_data_away() -> None:
     """Law 7: the answer was lost, and the store shows the empty key: another's, or
     ours.  Nobody bootstraps until a person removes it."""

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from regnal.actors import election_lease as rules
+from regnal.actors.election_state import Election
+from regnal.actors.step import Step
 from regnal.messages.cluster import FailsafeMember, HistoryLine
 from regnal.messages.lease import (
     AcquireLeader,
@@ -19,7 +21,7 @@ from regnal.messages.lease import (
 )
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.probes import AskFailsafe, FailsafeAnswered, FailsafeVote
-from tests.actors.builders import renewed, seen, view
+from tests.actors.builders import acquired, renewed, seen, view
 from tests.actors.election_views import (
     LEADER,
     MEMBERS,
@@ -278,6 +280,35 @@ def test_a_standby_that_is_refused_the_lease_may_have_the_next() -> None:
     )
     assert step.state.asking is None
     assert not step.state.lease_refused
+
+
+def asks_for_the_lease(step: Step[Election]) -> bool:
+    return any(isinstance(message, AcquireLeader) for message in step.said)
+
+
+def test_a_lease_that_the_watch_does_not_show_yet_is_not_asked_for_again() -> None:
+    """ELEC-21: a view that is older than the answer is no deleted key.  Until the watch
+    had shown it, the store was asked over and over."""
+    given = decide(replace(KEYLESS, asking="acquire"), acquired()).state
+    assert not asks_for_the_lease(decide(given))
+    deleted = decide(given, seen(*MEMBERS, leader=None))
+    assert deleted.rule == "retake_a_deleted_lease"
+    refused = decide(given, LeaseRefused(action="renew", holder=None))
+    assert refused.rule == "retake_a_deleted_lease"
+
+
+def test_a_refused_lease_is_not_asked_for_again_at_once() -> None:
+    """The view that shows nobody is older than the refusal."""
+    racing = replace(
+        with_cluster(STANDBY, leader=None),
+        asking="acquire",
+        leader_gone_at=NOW - 1,
+        peers_at=NOW,
+        known_members=(),
+    )
+    refused = decide(racing, LeaseRefused(action="acquire", holder="pg2"))
+    assert not asks_for_the_lease(refused)
+    assert asks_for_the_lease(decide(refused.state, at=NOW + 0.5))
 
 
 def test_no_answer_is_neither_yes_nor_no() -> None:

@@ -1,0 +1,1 @@
+"""Rules broken on purpose: a checker that catches nothing proves nothing."""
