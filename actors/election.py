@@ -165,21 +165,28 @@ def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
         known = replace(known, schedule_is_due=True)
     if known.poll_at is not None and now >= known.poll_at:
         known = replace(known, poll_at=None)
-    known = replace(known, must_lead_by=_lease_is_due(known, now))
+    must_lead_by = _lease_is_due(known, now)
+    if must_lead_by != known.must_lead_by:
+        known = replace(known, must_lead_by=must_lead_by)
     for rule in RULES if known.is_informed else BEFORE_ALL_IS_KNOWN:
         conclusion = rule(known, now)
         if conclusion is not None:
             state, chores = keep_up(conclusion.state, now)
             said = (*conclusion.said, *chores)
             return Step(
-                replace(state, answer_by=_answer_by(state, said)),
+                _expecting_an_answer(state, said),
                 said=said,
                 rule=rule.__name__,
                 facts=conclusion.facts,
             )
     state, chores = keep_up(known, now)
-    state = replace(state, answer_by=_answer_by(state, chores))
+    state = _expecting_an_answer(state, chores)
     return Step(state, said=chores, rule="wait_to_be_informed")
+
+
+def _expecting_an_answer(view: Election, said: tuple[Message, ...]) -> Election:
+    by = _answer_by(view, said)
+    return view if by == view.answer_by else replace(view, answer_by=by)
 
 
 def _answer_by(view: Election, said: tuple[Message, ...]) -> Instant | None:

@@ -59,6 +59,9 @@ Examples:
 
 MOST_MEMBERS = 9
 
+MOST_FAULTS = 100_000
+"""Of a campaign: more would take a day, and more memory than a person expects."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -193,13 +196,11 @@ def simulate_command(
         todo = [_just(cluster, faults, seed)]
         hours = 0.0
     else:
+        _refuse_too_much(hours, profile)
         schedule = draw(PROFILES[profile], hours, cluster.names, seed)
         todo = list(lives(cluster, schedule, seed))
     with progress_shown(told=str) as progress:
         report = Report(hours, tuple(play(todo, jobs, progress)))
-    if faults:
-        hours = report.played / 3600
-        report = Report(round(hours, 3), report.episodes)
     if as_json:
         told = report.as_json()
         told["worst_story"] = _worst_story(report, journals, as_json=True)
@@ -228,6 +229,15 @@ def _refuse_a_full_directory(journals: Path | None) -> None:
     if journals is not None and journals.exists() and any(journals.iterdir()):
         raise click.ClickException(
             f"--journals {journals}: is not empty; name a new directory"
+        )
+
+
+def _refuse_too_much(hours: float, profile: str) -> None:
+    per_hour = PROFILES[profile].per_hour
+    if hours * per_hour > MOST_FAULTS:
+        raise click.ClickException(
+            f"--hours {hours:g}: with {profile} that is more than {MOST_FAULTS} faults; "
+            f"ask for {MOST_FAULTS / per_hour:g} hours at most"
         )
 
 

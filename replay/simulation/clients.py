@@ -1,6 +1,11 @@
 """The clients of a simulated cluster: they write all the time, and remember what was
-acknowledged, and when nothing was."""
+acknowledged, and when nothing was.
 
+They sit on every host, so that a primary that is cut off has its own: what it acknowledged
+counts.  Outages are those that clients outside see, whom the network may cut off, too.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from regnal.messages.base import Instant, MemberName, Seconds
@@ -29,10 +34,10 @@ class Clients:
     def __init__(self) -> None:
         self.acknowledged: list[int] = []
         self.gaps: list[tuple[Instant, Seconds]] = []
-        """When writes were acknowledged again, and how long they had not been."""
+        """When clients outside could write again, and how long they could not."""
 
         self.last: Instant = 0.0
-        """When a row was acknowledged last; 0: none was."""
+        """When a client outside had a row acknowledged last; 0: none had."""
 
         self._row = 0
         self._waiting: list[Waiting] = []
@@ -44,9 +49,15 @@ class Clients:
         self._waiting.append(Waiting(self._row, server.member, server.pid, now))
 
     def settle(
-        self, servers: dict[MemberName, SimulatedPostgres], now: Instant
+        self,
+        servers: dict[MemberName, SimulatedPostgres],
+        now: Instant,
+        is_reached: Callable[[MemberName], bool],
     ) -> None:
-        """Acknowledge the rows that are safe, as the primary judges it now."""
+        """Acknowledge the rows that are safe, as the primary judges it now.
+
+        `is_reached`: whether clients outside reach this member.
+        """
         still: list[Waiting] = []
         for waiting in self._waiting:
             server = servers[waiting.member]
@@ -55,20 +66,21 @@ class Clients:
             if now > waiting.since + PATIENCE:
                 continue
             if _is_safe(waiting.row, server, servers):
-                self._acknowledge(waiting.row, now)
+                self.acknowledged.append(waiting.row)
+                if is_reached(waiting.member):
+                    self._go_on(now)
             else:
                 still.append(waiting)
         self._waiting = still
 
     def silence(self, now: Instant) -> Seconds:
-        """For how long nothing has been acknowledged; 0 before the first row."""
+        """For how long nobody outside could write; 0 before the first row."""
         return now - self.last if self.last else 0.0
 
-    def _acknowledge(self, row: int, now: Instant) -> None:
+    def _go_on(self, now: Instant) -> None:
         gap = self.silence(now)
         if gap > A_GAP:
             self.gaps.append((now, gap))
-        self.acknowledged.append(row)
         self.last = now
 
 

@@ -55,7 +55,7 @@ KINDS: dict[FaultKind, Kind] = {
     "full_disk": Kind("disks", "there is no room: a server that writes crashes"),
     "cut_from_store": Kind("network", "a member and the store cannot talk"),
     "cut_from_peers": Kind("network", "a member and all others cannot talk"),
-    "cut_off": Kind("network", "a member can talk to nobody"),
+    "cut_off": Kind("network", "a member can talk to nobody, nor to clients"),
     "cut_pair": Kind("network", "two members cannot talk", targets=2),
     "cut_one_way": Kind("network", "what one sends is lost to the other", targets=2),
     "mute": Kind("network", "nothing that a member sends arrives"),

@@ -12,8 +12,9 @@ from regnal.messages.status import StatusSnapshot
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.store import SimulatedStore
 
-RESUME_WITHIN: Seconds = 1.0
-"""After a pause a primary may have no lease any more: it must see to that first."""
+RESUME_WITHIN: Seconds = 3.0
+"""After a pause a primary may have no lease any more: it must see to that first, with
+failsafe_mode by asking the members, who have two seconds."""
 
 GRACE: Seconds = 0.001
 """Of floating point, and of a guard that is woken at the very instant."""

@@ -1,6 +1,6 @@
 """The simulated network: what arrives, and when.
 
-Names are those of members, and `STORE`.  A lost packet is sent again, as TCP does, so
+Names are those of members, `STORE`, and `OUTSIDE`.  A lost packet is sent again, as TCP does, so
 that loss is delay; two messages over two connections may overtake each other.
 """
 
@@ -8,6 +8,9 @@ from regnal.messages.base import Seconds
 from regnal.replay.simulation.scheduler import Scheduler
 
 STORE = "store"
+
+OUTSIDE = "outside"
+"""Where clients are that depend on the network."""
 
 ONE_WAY = (0.0005, 0.004)
 """Seconds of a message through a healthy network, least and most."""

@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
     least: Seconds
     most: Seconds
-    """Infinity in the last row."""
+    """Infinity: no bound."""
 
     times: int
     total: Seconds
@@ -44,6 +44,8 @@ class ByFault(NamedTuple):
 @dataclass(frozen=True)
 class Report:
     hours: float
+    """Of the campaign; 0: one life, that has no rates."""
+
     episodes: tuple[Episode, ...]
 
     @property
@@ -81,12 +83,12 @@ class Report:
         return max(every, key=lambda one: one[1].duration, default=None)
 
     def distribution(self) -> list[Row]:
+        """From the shortest that occurred to the longest."""
         durations = [outage.duration for outage in self.outages]
         bounds = zip(STEPS, (*STEPS[1:], math.inf), strict=True)
         rows = [_row(least, most, durations) for least, most in bounds]
-        while rows and not rows[-1].times:
-            rows.pop()
-        return rows
+        filled = [number for number, row in enumerate(rows) if row.times]
+        return rows[filled[0] : filled[-1] + 1] if filled else []
 
     def by_fault(self) -> list[ByFault]:
         """The kinds that stopped writes most often first."""
@@ -110,7 +112,7 @@ class Report:
             "faults": self.faults,
             "outages": len(durations),
             "outage_seconds": round(sum(durations), 1),
-            "writable": _writable(durations, self.hours),
+            "writable": _writable(durations, self.hours) if self.hours else None,
             "quantiles": {str(q): quantile(durations, q) for q in (0.5, 0.9, 0.99, 1)},
             "distribution": [
                 {
@@ -148,34 +150,46 @@ class Report:
 
 
 def report_text(report: Report, style: Style) -> str:
+    lines = [_heading(report), ""]
     durations = [outage.duration for outage in report.outages]
-    per = 1000 / report.hours if report.hours else 0.0
-    episodes = f"{len(report.episodes)} episodes ({report.played / HOUR:.1f} h played)"
-    hours = f"{report.hours:g} hours of the cluster"
-    lines = [f"{hours}, {report.faults} faults in {episodes}", ""]
-    if not durations:
-        lines.append(style("Writes never stopped for a second or longer.", "good"))
+    if durations:
+        lines += [style(_sum(report, durations), "heading"), ""]
+        lines += _distribution_lines(report.distribution())
+        lines += ["", _quantiles(durations)]
     else:
-        lines += [
-            style(
-                f"Writes stopped {len(durations)} times "
-                f"({len(durations) * per:.1f} in 1000 hours), "
-                f"{sum(durations):.0f} s in all; "
-                f"writable {_writable(durations, report.hours):.4%} of the time.",
-                "heading",
-            ),
-            "",
-            *_distribution_lines(report.distribution()),
-            "",
-            "  ".join(
-                f"{name} {quantile(durations, q):.1f} s"
-                for name, q in (("median", 0.5), ("90 %", 0.9), ("99 %", 0.99))
-            )
-            + f"  longest {max(durations):.1f} s",
-        ]
+        lines.append(style("Writes never stopped for a second or longer.", "good"))
     lines += ["", *_fault_lines(report.by_fault())]
     lines += ["", *_losses(report, style)]
     return "\n".join(lines)
+
+
+def _heading(report: Report) -> str:
+    if not report.hours:
+        return f"One life of {report.played:.0f} s, with {_counted(report.faults, 'fault')}"
+    episodes = f"{len(report.episodes)} episodes ({report.played / HOUR:.1f} h played)"
+    return (
+        f"{report.hours:g} hours of the cluster, {report.faults} faults in {episodes}"
+    )
+
+
+def _sum(report: Report, durations: Sequence[Seconds]) -> str:
+    times, seconds = _counted(len(durations), "time"), sum(durations)
+    if not report.hours:
+        return f"Writes stopped {times}, {seconds:.0f} s in all."
+    per_1000 = len(durations) * 1000 / report.hours
+    return (
+        f"Writes stopped {times} ({per_1000:.1f} in 1000 hours), {seconds:.0f} s "
+        f"in all; writable {_writable(durations, report.hours):.4%} of the time."
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _quantiles(durations: Sequence[Seconds]) -> str:
+    named = (("median", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("longest", 1))
+    return "  ".join(f"{name} {quantile(durations, q):.1f} s" for name, q in named)
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -232,11 +246,11 @@ def _losses(report: Report, style: Style) -> list[str]:
         lines.append(f"None of {report.acknowledged} acknowledged rows was lost.")
     if report.stranded:
         lines.append(
-            f"{report.stranded} times a member waited for a person at the end: its data "
+            f"{_counted(report.stranded, 'time')} a member waited for a person at the end: its data "
             "had diverged, and may be neither rewound nor removed."
         )
     if report.broken:
-        text = f"{len(report.broken)} episodes broke a law."
+        text = f"{_counted(len(report.broken), 'episode')} went wrong."
         lines.append(style(text, "bad"))
     else:
         lines.append(style("No safety law broke; all episodes came to rest.", "good"))
@@ -244,7 +258,8 @@ def _losses(report: Report, style: Style) -> list[str]:
 
 
 def _writable(durations: Sequence[Seconds], hours: float) -> float:
-    return 1 - sum(durations) / (hours * HOUR) if hours else 1.0
+    """Share of the time in which writes were acknowledged."""
+    return 1 - sum(durations) / (hours * HOUR)
 
 
 def _as_json(worst: tuple[Episode, Outage] | None) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from regnal.replay.simulation.faults import (
 )
 from regnal.replay.simulation.host import Host
 from regnal.replay.simulation.member import SimulatedMember
-from regnal.replay.simulation.network import STORE, Network
+from regnal.replay.simulation.network import OUTSIDE, STORE, Network
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.scheduler import Scheduler
 from regnal.replay.simulation.store import SimulatedStore
@@ -206,6 +206,11 @@ def _peers(stage: Stage, name: str) -> tuple[str, ...]:
     return tuple(other for other in stage.members if other != name)
 
 
+def _everybody(stage: Stage, name: str) -> tuple[str, ...]:
+    """Whom it could talk to."""
+    return (*_peers(stage, name), STORE, OUTSIDE)
+
+
 def _cut_from_store(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     return _cut(stage, (names[0], STORE))
 
@@ -217,7 +222,7 @@ def _cut_from_peers(stage: Stage, names: tuple[str, ...], amount: float) -> End:
 
 def _cut_off(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     (name,) = names
-    return _cut(stage, *((name, other) for other in (*_peers(stage, name), STORE)))
+    return _cut(stage, *((name, other) for other in _everybody(stage, name)))
 
 
 def _cut_pair(stage: Stage, names: tuple[str, ...], amount: float) -> End:
@@ -230,14 +235,14 @@ def _cut_one_way(stage: Stage, names: tuple[str, ...], amount: float) -> End:
 
 def _mute(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     (name,) = names
-    others = (*_peers(stage, name), STORE)
-    return _cut_directions(stage, *((name, other) for other in others))
+    directions = ((name, other) for other in _everybody(stage, name))
+    return _cut_directions(stage, *directions)
 
 
 def _deafen(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     (name,) = names
-    others = (*_peers(stage, name), STORE)
-    return _cut_directions(stage, *((other, name) for other in others))
+    directions = ((other, name) for other in _everybody(stage, name))
+    return _cut_directions(stage, *directions)
 
 
 def _slow_network(stage: Stage, names: tuple[str, ...], amount: float) -> End:

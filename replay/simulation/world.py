@@ -53,7 +53,7 @@ from regnal.replay.simulation.clients import Clients
 from regnal.replay.simulation.faults import Schedule
 from regnal.replay.simulation.host import Host
 from regnal.replay.simulation.member import Daemon, SimulatedMember
-from regnal.replay.simulation.network import STORE, Network
+from regnal.replay.simulation.network import OUTSIDE, STORE, Network
 from regnal.replay.simulation.operator import SimulatedOperator
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.prober import SimulatedProber
@@ -558,7 +558,11 @@ class World:
 
     def _spread(self) -> None:
         self.replication.stream(self.scheduler.now)
-        self.clients.settle(self.postgres, self.scheduler.now)
+        self.clients.settle(
+            self.postgres,
+            self.scheduler.now,
+            lambda name: self.network.connects(OUTSIDE, name),
+        )
 
 
 ANN = Caller(address="", username="ann", user_agent=None)

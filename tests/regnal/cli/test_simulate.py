@@ -65,12 +65,22 @@ def test_one_life_is_told_and_its_journals_explained(
 
 
 def test_a_campaign_as_json_is_the_same_for_the_same_seed(config: Path) -> None:
-    asked = ("-c", config, "--hours", "10", "--faults", "crashes", "--json")
+    asked = (
+        "-c",
+        config,
+        "--hours",
+        "5",
+        "--faults",
+        "crashes",
+        "--seed",
+        "47",
+        "--json",
+    )
     first, second = simulate(*asked), simulate(*asked)
     assert first.exit_code == 0, first.output
     assert first.output == second.output
     told = json.loads(first.output)
-    assert told["hours"] == 10
+    assert told["hours"] == 5
     assert told["faults"] >= 1
     assert told["lost_rows"] == 0
     assert told["broken"] == []
@@ -115,6 +125,12 @@ def test_a_fault_that_names_nobody_is_refused(config: Path) -> None:
     result = simulate("-c", config, "--fault", "40 explode pg07")
     assert result.exit_code == 2
     assert "one of the kinds kill_host" in result.output
+
+
+def test_more_than_a_day_of_work_is_refused() -> None:
+    result = simulate("--hours", "5000", "--faults", "hell")
+    assert result.exit_code == 1
+    assert "ask for 1111.11 hours at most" in result.output
 
 
 def test_profiles_and_kinds_are_listed() -> None:

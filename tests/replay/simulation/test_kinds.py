@@ -127,3 +127,10 @@ def test_a_slot_is_made_before_its_member_streams() -> None:
     others = sorted(set(world.members) - {leader})
     assert sorted(world.postgres[leader].slots) == others
     assert all(world.postgres[name].slot_name == name for name in others)
+
+
+def test_clients_outside_do_not_reach_a_primary_that_is_mute() -> None:
+    """Though it goes on writing for those beside it, until its lease ends."""
+    world = world_with("31 mute @primary 15", until=50)
+    assert max(gap for _, gap in world.write_gaps) > 14
+    assert len(world.acknowledged) > 300
