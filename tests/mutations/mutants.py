@@ -498,14 +498,19 @@ LIVENESS: tuple[Mutant, ...] = (
         begins="empty",
         recovers=True,
     ),
-    Mutant(
-        "wait for ever for a candidate that does not come",
-        (_without(election_race.leave_the_race_to_a_better_one),),
-        _only(ASYNCHRONOUS, "kill host"),
-        recovers=True,
-    ),
 )
 """Mutants after which the cluster does not come to rest any more."""
+
+QUORUM = replace(SYNCHRONOUS, synchronous_mode="quorum", members=3, symmetric=False)
+
+IN_LARGER_WORLDS: tuple[Mutant, ...] = (
+    Mutant(
+        "lead without the votes",
+        (_always(election_race, "_has_the_votes", True),),
+        _only(QUORUM, "late stream", "kill host", faults=3),
+    ),
+)
+"""Mutants that need more members, or more faults: minutes."""
 
 MASKED: tuple[Mutant, ...] = (
     Mutant(
