@@ -1,0 +1,311 @@
+"""Asking: all members' journals, played side by side under other circumstances.
+
+    asking = Asking(directories, evidence, Question(changes, downs, since, until))
+    asking.run()
+    asking.reruns["pg2"].differences
+
+The members go forward together, in the order of their common time line: what one writes
+into the DCS now the others see.  When the recording of one ends to be evidence it goes on
+for the others until they hear of what that one did, or would hear of what it does now.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from regnal.actors.cast import DECIDERS
+from regnal.actors.election import ELECTION
+from regnal.actors.election_state import Election
+from regnal.journal.places import RecordNumber
+from regnal.journal.progress import Progress, unheard
+from regnal.journal.reader import Record, Window, scan
+from regnal.messages.base import Instant, MemberName, Seconds
+from regnal.messages.cluster import ClusterObserved, ClusterView
+from regnal.messages.probes import PeerStatus, ProbePeers
+from regnal.replay.evidence.evidence import Evidence, Moment
+from regnal.replay.evidence.track import When
+from regnal.replay.playback.hearing import Recorded, Unusable
+from regnal.replay.playback.player import Played, Player, Replayed
+from regnal.replay.what_if.changes import Changes
+from regnal.replay.what_if.clockwork import looked_ahead
+from regnal.replay.what_if.ending import Ending
+from regnal.replay.what_if.rerun import Rerun
+from regnal.replay.what_if.world import DOWN, Down, World
+
+SLACK: Seconds = 5.0
+"""A journal holds routine records back: what is so much later ends the window."""
+
+REACHES_WITHIN: Seconds = 0.1
+"""What one member does reaches another, through the DCS, at the earliest about then."""
+
+ANSWERS_FOR: Seconds = 1.0
+"""A daemon that has recorded nothing for so long, and nothing later, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    changes: Changes
+    downs: tuple[tuple[MemberName, Moment | None], ...] = ()
+    """Members that are down from a moment on; None: from the beginning."""
+
+    since: Moment | None = None
+    """From when on the changes hold; None: from the beginning of the recording."""
+
+    until: Moment | None = None
+
+
+class _Event(NamedTuple):
+    order: Moment
+    member: MemberName
+    number: int
+    played: Played
+    moment: Moment
+
+
+class Asking:
+    """One question to the journals of one cluster."""
+
+    def __init__(
+        self,
+        directories: Mapping[MemberName, Path],
+        evidence: Evidence,
+        question: Question,
+        progress: Progress = unheard,
+    ) -> None:
+        """Raises OSError."""
+        self.question = question
+        self.evidence = evidence
+        self.world = World(
+            downs={
+                name: Down(name, since if since is not None else self._begin)
+                for name, since in question.downs
+            }
+        )
+        self.troubles: list[str] = []
+        self.otherwise: Counter[MemberName] = Counter()
+        """Recorded steps that this program decides otherwise without any change."""
+
+        self._progress = progress
+        self._directories = {
+            name: path for name, path in directories.items() if name in evidence.tracks
+        }
+        self._bounds = {name: self._bounds_of(name) for name in self._directories}
+        self.reruns = {
+            name: Rerun(
+                name,
+                DECIDERS,
+                question.changes,
+                self.world,
+                looked_ahead(path, *self._bounds[name]),
+                self._asker(name),
+            )
+            for name, path in self._directories.items()
+        }
+        self._players: dict[MemberName, Player] = {}
+
+    @property
+    def first_end(self) -> tuple[MemberName, Ending] | None:
+        """Of the member whose recording is the first to be no evidence any more."""
+        ends = [
+            (rerun.end.moment, name, rerun.end)
+            for name, rerun in self.reruns.items()
+            if rerun.end is not None and rerun.end.why not in ("is_down", "recording")
+        ]
+        if not ends:
+            return None
+        _, name, end = min(ends, key=lambda one: one[:2])
+        return name, end
+
+    def run(self) -> None:
+        """Raises ConfigurationError where a journal does not hold what was in force."""
+        last: dict[MemberName, tuple[Moment, RecordNumber]] = {}
+        for event in heapq.merge(*map(self._played, self._directories)):
+            member, played, moment = event.member, event.played, event.moment
+            rerun = self.reruns[member]
+            if isinstance(played, Unusable):
+                self.troubles.append(f"{member}: {played.text}")
+                continue
+            if isinstance(played, Replayed):
+                last[member] = (moment, played.record)
+                self._count_otherwise(member, played)
+                if rerun.end is None:
+                    rerun.end = self._end_by_others(member, played, moment)
+            since = self.question.since
+            rerun.take(
+                played,
+                self._players[member],
+                moment,
+                is_changed=since is None or moment >= since,
+            )
+        for member, rerun in self.reruns.items():
+            if rerun.end is None:
+                moment, record = last.get(member, (self._begin, 0))
+                text = "the recording ends, or the time that was asked for"
+                rerun.end = Ending(moment, record, "recording", None, text)
+
+    @property
+    def _begin(self) -> Moment:
+        since = self.question.since
+        return self.evidence.begin if since is None else since
+
+    def _bounds_of(
+        self, member: MemberName
+    ) -> tuple[RecordNumber, RecordNumber | None]:
+        """The last record before the window, and one that is surely behind it."""
+        question, evidence = self.question, self.evidence
+        after, last = 0, None
+        if question.since is not None:
+            before = evidence.last(
+                evidence.begin, question.since - SLACK, member=member
+            )
+            after = 0 if before is None else before.record - 1
+        if question.until is not None:
+            behind = evidence.first(
+                question.until + SLACK, evidence.end, member=member
+            )
+            last = None if behind is None else behind.record
+        return after, last
+
+    def _played(self, member: MemberName) -> Iterator[_Event]:
+        """What happened to the member, with when that was; never going back."""
+        after, last = self._bounds[member]
+        clocks = self.evidence.clocks
+        lives = {life.incarnation: life for life in self.evidence.tracks[member].lives}
+        player = self._players[member] = Player(DECIDERS)
+        order = moment = self.evidence.begin
+        size = number = 0
+        window = Window(after=after)
+        for item in scan(self._directories[member], window, with_held=True, whole=True):
+            if isinstance(item, Record):
+                if last is not None and item.n > last:
+                    break
+                size += len(item.line)
+                self._progress(f"playing {member}", size, None)
+            for played in player.take(item):
+                if isinstance(played, Replayed):
+                    life = lives.get(_incarnation(played.heard.id))
+                    if life is not None:
+                        moment = clocks.moment(When(life.boot, played.heard.at))
+                until = self.question.until
+                if until is not None and moment > until:
+                    return
+                order, number = max(order, moment), number + 1
+                yield _Event(order, member, number, played, moment)
+
+    def _count_otherwise(self, member: MemberName, played: Replayed) -> None:
+        step, recorded = played.step, played.recorded
+        if step is None or not isinstance(recorded, Recorded) or played.is_doubtful:
+            return
+        if step.rule != recorded.taken.rule or len(step.said) != len(recorded.said):
+            self.otherwise[member] += 1
+
+    def _end_by_others(
+        self, member: MemberName, played: Replayed, moment: Moment
+    ) -> Ending | None:
+        down = self.world.downs.get(member)
+        if down is not None and moment >= down.since:
+            return Ending(down.since, played.record, "is_down", None, "it is down")
+        first = self.first_end
+        if first is None or first[1].moment > moment:
+            return None
+        other, end = first
+        if end.why != "does_not_act" and moment > end.moment + REACHES_WITHIN:
+            text = f"it would hear of what {other} does"
+            return Ending(moment, played.record, "hears_of_it", None, text)
+        match played.heard.message:
+            case ClusterObserved(view=view) if _shows_what_became_of(
+                other, self.reruns[member].outside.view, view
+            ):
+                text = f"it hears of what {other} did in the recording"
+                return Ending(moment, played.record, "hears_of_it", None, text)
+        return None
+
+    def _asker(self, member: MemberName) -> "_Asker":
+        return _Asker(self, member)
+
+    def peer(self, name: MemberName, moment: Moment) -> PeerStatus | None:
+        """What the member would answer; None: its journal is not here."""
+        if self.world.is_down(name, moment) or not self._runs(name, moment):
+            error = DOWN if name in self.world.downs else "its daemon did not run"
+            return PeerStatus(name=name, answered=False, error=error)
+        rerun = self.reruns.get(name)
+        if rerun is None or name not in self._players:
+            return None
+        state = rerun.states.get(ELECTION.name) or self._players[name].states.get(
+            ELECTION.name
+        )
+        if not isinstance(state, Election) or state.settings is None:
+            return None
+        return _status_of(state)
+
+    def _runs(self, name: MemberName, moment: Moment) -> bool:
+        """Whether its daemon runs; true where no journal tells."""
+        lives = self.evidence.lives.get(name)
+        if not lives:
+            return True
+        return any(one.began <= moment <= one.last + ANSWERS_FOR for one in lives)
+
+
+class _Asker(NamedTuple):
+    """Probes on behalf of a member."""
+
+    asking: Asking
+    member: MemberName
+
+    def __call__(
+        self, probe: ProbePeers, at: Instant
+    ) -> tuple[PeerStatus, ...] | None:
+        moment = self.asking.reruns[self.member].moment(at)
+        peers = [self.asking.peer(target.name, moment) for target in probe.targets]
+        if any(peer is None for peer in peers):
+            return None
+        return tuple(peer for peer in peers if peer is not None)
+
+
+def _status_of(state: Election) -> PeerStatus:
+    """As the REST API of the member shows it."""
+    postgres, settings = state.postgres, state.settings
+    assert settings is not None
+    accepts = postgres is not None and postgres.is_accepting
+    return PeerStatus(
+        name=state.member,
+        answered=True,
+        role="primary" if postgres is not None and postgres.is_primary else "replica",
+        state="running" if accepts else "stopped",
+        timeline=postgres.timeline if postgres is not None else None,
+        position=state.position if accepts else None,
+        nofailover=not settings.tags.may_lead,
+        failover_priority=settings.tags.failover_priority,
+        watchdog_failed=state.watchdog_failed and settings.watchdog_mode == "required",
+        barred=state.is_barred,
+    )
+
+
+def _shows_what_became_of(
+    member: MemberName, before: ClusterView | None, now: ClusterView
+) -> bool:
+    """Whether the keys are others, by which members decide, or the member is another."""
+    if before is None:
+        return True
+    was, has = before.member(member), now.member(member)
+    return (
+        before.leader_name != now.leader_name
+        or before.sync != now.sync
+        or before.failover != now.failover
+        or (was is None) != (has is None)
+        or (
+            was is not None
+            and has is not None
+            and (was.state, was.role, was.timeline)
+            != (has.state, has.role, has.timeline)
+        )
+    )
+
+
+def _incarnation(identifier: str) -> int:
+    return int(identifier.rsplit("/", 2)[1])

@@ -1,0 +1,124 @@
+"""Assuming: the answers to orders that nobody gave then, where there is one sensible."""
+
+from collections.abc import Callable
+
+from regnal.messages.base import Instant, MemberName, Message
+from regnal.messages.cluster import KeyRefused, KeyWritten, SyncState
+from regnal.messages.envelope import Envelope
+from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed, RenewLeader
+from regnal.messages.postgres import SetSynchronousStandbys, SynchronousStandbysSet
+from regnal.messages.probes import PeersProbed, PeerStatus, ProbePeers
+from regnal.messages.store import DeleteSync, WriteFailsafe, WriteSync
+from regnal.replay.what_if.answers import LATENCY
+from regnal.replay.what_if.clockwork import Clockwork, Due
+from regnal.replay.what_if.outside import Outside
+from regnal.replay.what_if.world import World, Written
+
+Probed = Callable[[ProbePeers, Instant], tuple[PeerStatus, ...] | None]
+"""What the members would answer; None: the journal of one that is asked is not here."""
+
+
+class Assuming:
+    """Of one member."""
+
+    def __init__(
+        self,
+        member: MemberName,
+        world: World,
+        outside: Outside,
+        clockwork: Clockwork,
+        probed: Probed,
+    ) -> None:
+        self._member = member
+        self._world = world
+        self._outside = outside
+        self._clockwork = clockwork
+        self._probed = probed
+
+    def expect(self, order: Envelope[Message]) -> str | None:
+        """Expect the answer; what it is, in words.  None: there is none to assume."""
+        match order.message:
+            case RenewLeader():
+                return self._renewed(order, order.message)
+            case WriteSync() | DeleteSync():
+                return self._sync(order, order.message)
+            case WriteFailsafe(members=members):
+                self._world.failsafe = members
+                self._world.changed()
+                return self._answer(order, "dcs", KeyWritten(key="failsafe", revision=None))
+            case SetSynchronousStandbys(value=value):
+                self._world.standby_names[self._member] = value
+                status = self._outside.status
+                lsn = (status.write_lsn or 0) if status is not None else 0
+                done = SynchronousStandbysSet(value=value, lsn=lsn)
+                return self._answer(order, "postgres", done)
+            case ProbePeers():
+                return self._peers(order, order.message)
+            case _:
+                return None
+
+    def withhold(self, order: Message) -> None:
+        """What was written then is not written now: it stays as it is."""
+        match order:
+            case WriteSync() | DeleteSync():
+                self._world.sync = Written(self._key)
+                self._world.changed()
+            case SetSynchronousStandbys():
+                status = self._outside.status
+                names = status.synchronous_standby_names if status else None
+                known = self._world.standby_names.get(self._member, names or "")
+                self._world.standby_names[self._member] = known
+
+    def _renewed(self, order: Envelope[Message], renew: RenewLeader) -> str:
+        if not self._outside.store_answers:
+            silence = LeaseUnconfirmed(action="renew", error="no answer")
+            self._clockwork.expect(Due(renew.deadline, "dcs", silence, order.id))
+            return "the DCS does not answer, as it did not then"
+        renewed = LeaderRenewed(
+            member=self._member, valid_until=order.at + renew.ttl
+        )
+        return self._answer(order, "dcs", renewed, "the DCS renews the lease")
+
+    def _sync(self, order: Envelope[Message], wanted: WriteSync | DeleteSync) -> str:
+        key = self._key
+        if wanted.if_revision != (key.revision if key is not None else None):
+            refused = KeyRefused(key="sync")
+            return self._answer(order, "dcs", refused, "the sync key is another")
+        revision = self._world.next_revision()
+        self._world.sync = Written(
+            None
+            if isinstance(wanted, DeleteSync)
+            else SyncState(
+                leader=wanted.leader,
+                standbys=wanted.standbys,
+                quorum=wanted.quorum,
+                revision=revision,
+            )
+        )
+        self._world.changed()
+        written = KeyWritten(key="sync", revision=revision)
+        text = "the sync key is removed"
+        if isinstance(wanted, WriteSync):
+            names = ", ".join(wanted.standbys) or "nobody"
+            text = f"the DCS writes the sync key: leader {wanted.leader}, standbys {names}"
+        return self._answer(order, "dcs", written, text)
+
+    @property
+    def _key(self) -> SyncState | None:
+        if self._world.sync is not None:
+            return self._world.sync.sync
+        return self._outside.view.sync if self._outside.view is not None else None
+
+    def _peers(self, order: Envelope[Message], probe: ProbePeers) -> str | None:
+        peers = self._probed(probe, order.at)
+        if peers is None:
+            return None
+        probed = PeersProbed(peers=peers, asked_at=order.at, request=probe.request)
+        text = "the members answer what their own journals show of them at that moment"
+        return self._answer(order, "http", probed, text)
+
+    def _answer(
+        self, order: Envelope[Message], part: str, answer: Message, text: str = ""
+    ) -> str:
+        self._clockwork.expect(Due(order.at + LATENCY, part, answer, order.id))
+        return text or "it is done"
