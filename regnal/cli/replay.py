@@ -53,7 +53,7 @@ def verify_command(directories: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _tell(journal: Path, result: Verification) -> None:
-    verdict = "the same" if result.is_same else f"{len(result.differences)} differ"
+    verdict = "the same" if result.is_same else f"{result.difference_count} differ"
     click.echo(
         f"{journal}: {result.messages} messages, {result.steps} steps compared: "
         f"{verdict}"
