@@ -1,20 +1,27 @@
-"""Answers: what the world would have said to what is said now.
+"""Answers: whether the world would have said something else to what is said now.
 
 The recording holds the world's answers to what was said then.  Of what is said otherwise
-now, and of what would come of it, four cases are told apart:
+now five cases are told apart:
 
 * it changes nothing outside, or only what a member shows of itself: the recording goes on;
 * it only looks: what was seen then was there to be seen;
+* it is an aside: it changes something on which nothing recorded depends;
 * it has one sensible answer as long as the store and PostgreSQL answer at all: that is
-  *assumed*, and told;
-* it changes what happens next: there the recording ends to be evidence.
+  *assumed*, and told (`assuming`);
+* it acts: there the recording ends to be evidence (`ending`).
 """
 
 from typing import Literal, TypeAlias
 
 from regnal.messages.base import Command, Message, Seconds
 from regnal.messages.callbacks import RunCallback
-from regnal.messages.fencing import ArmGuard, DisableWatchdog, DisarmGuard, PetWatchdog
+from regnal.messages.fencing import (
+    ActivateWatchdog,
+    ArmGuard,
+    DisableWatchdog,
+    DisarmGuard,
+    PetWatchdog,
+)
 from regnal.messages.incidents import (
     DropExplanation,
     ExplainIncident,
@@ -22,8 +29,16 @@ from regnal.messages.incidents import (
     UnpinJournal,
 )
 from regnal.messages.lease import RenewLeader
-from regnal.messages.postgres import ObservePostgres, SetSynchronousStandbys
+from regnal.messages.postgres import (
+    AdvanceSlot,
+    CopyLogicalSlots,
+    CreateSlot,
+    DropSlot,
+    ObservePostgres,
+    SetSynchronousStandbys,
+)
 from regnal.messages.probes import ProbePeers
+from regnal.messages.requests import RequestAnswered
 from regnal.messages.settings import KeepDynamicCopy
 from regnal.messages.status import PublishIncidents, PublishStatus, WithdrawPrimary
 from regnal.messages.store import (
@@ -37,8 +52,13 @@ from regnal.messages.store import (
 )
 from regnal.messages.timers import CancelTimer, SetTimer
 
-Bearing: TypeAlias = Literal["nothing", "showing", "looking", "assumed", "acting"]
+Bearing: TypeAlias = Literal[
+    "nothing", "showing", "looking", "aside", "assumed", "acting"
+]
 """How a command bears on what happens next."""
+
+WEIGHTY: tuple[Bearing, ...] = ("aside", "assumed", "acting")
+"""Of orders that are decisions."""
 
 _BEARINGS: dict[type[Command], Bearing] = {
     SetTimer: "nothing",
@@ -61,8 +81,14 @@ _BEARINGS: dict[type[Command], Bearing] = {
     WriteHistory: "showing",
     ObservePostgres: "looking",
     ReadCluster: "looking",
+    CreateSlot: "aside",
+    DropSlot: "aside",
+    AdvanceSlot: "aside",
+    RequestAnswered: "aside",
+    CopyLogicalSlots: "aside",
     RenewLeader: "assumed",
     ProbePeers: "assumed",
+    ActivateWatchdog: "assumed",
     WriteSync: "assumed",
     DeleteSync: "assumed",
     WriteFailsafe: "assumed",

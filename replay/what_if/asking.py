@@ -31,7 +31,7 @@ from regnal.replay.playback.hearing import Recorded, Unusable
 from regnal.replay.playback.player import Played, Player, Replayed
 from regnal.replay.what_if.changes import Changes
 from regnal.replay.what_if.clockwork import looked_ahead
-from regnal.replay.what_if.ending import Ending
+from regnal.replay.what_if.ending import ACTING, Ending
 from regnal.replay.what_if.rerun import Rerun
 from regnal.replay.what_if.world import DOWN, Down, World
 
@@ -114,7 +114,7 @@ class Asking:
         ends = [
             (rerun.end.moment, name, rerun.end)
             for name, rerun in self.reruns.items()
-            if rerun.end is not None and rerun.end.why not in ("is_down", "recording")
+            if rerun.end is not None and rerun.end.why in ACTING
         ]
         if not ends:
             return None
@@ -123,7 +123,7 @@ class Asking:
 
     def run(self) -> None:
         """Raises ConfigurationError where a journal does not hold what was in force."""
-        last: dict[MemberName, tuple[Moment, RecordNumber]] = {}
+        last: dict[MemberName, Moment] = {}
         for event in heapq.merge(*map(self._played, self._directories)):
             member, played, moment = event.member, event.played, event.moment
             rerun = self.reruns[member]
@@ -131,7 +131,7 @@ class Asking:
                 self.troubles.append(f"{member}: {played.text}")
                 continue
             if isinstance(played, Replayed):
-                last[member] = (moment, played.record)
+                last[member] = moment
                 self._count_otherwise(member, played)
                 if rerun.end is None:
                     rerun.end = self._end_by_others(member, played, moment)
@@ -143,10 +143,7 @@ class Asking:
                 is_changed=since is None or moment >= since,
             )
         for member, rerun in self.reruns.items():
-            if rerun.end is None:
-                moment, record = last.get(member, (self._begin, 0))
-                text = "the recording ends, or the time that was asked for"
-                rerun.end = Ending(moment, record, "recording", None, text)
+            rerun.finish(last.get(member, self._begin))
 
     @property
     def _begin(self) -> Moment:
@@ -210,6 +207,10 @@ class Asking:
         down = self.world.downs.get(member)
         if down is not None and moment >= down.since:
             return Ending(down.since, played.record, "is_down", None, "it is down")
+        for gone in self.world.downs.values():
+            if moment >= gone.since and self._shows_acts_of(gone, member, played):
+                text = f"it hears of what {gone.member} did in the recording"
+                return Ending(moment, played.record, "hears_of_it", None, text)
         first = self.first_end
         if first is None or first[1].moment > moment:
             return None
@@ -224,6 +225,20 @@ class Asking:
                 text = f"it hears of what {other} did in the recording"
                 return Ending(moment, played.record, "hears_of_it", None, text)
         return None
+
+    def _shows_acts_of(self, down: Down, member: MemberName, played: Replayed) -> bool:
+        """Whether what is observed only came about because the member was not down."""
+        before = self.reruns[member].outside.view
+        match played.heard.message:
+            case ClusterObserved(view=view) if (
+                before is not None and before.leader_name == down.member
+            ):
+                return (
+                    view.leader_name != down.member
+                    or view.sync != before.sync
+                    or view.failover != before.failover
+                )
+        return False
 
     def _asker(self, member: MemberName) -> "_Asker":
         return _Asker(self, member)

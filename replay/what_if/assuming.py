@@ -3,12 +3,18 @@
 from collections.abc import Callable
 
 from regnal.messages.base import Instant, MemberName, Message
-from regnal.messages.cluster import KeyRefused, KeyWritten, SyncState
+from regnal.messages.cluster import ClusterObserved, KeyRefused, KeyWritten, SyncState
 from regnal.messages.envelope import Envelope
+from regnal.messages.fencing import ActivateWatchdog
 from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed, RenewLeader
-from regnal.messages.postgres import SetSynchronousStandbys, SynchronousStandbysSet
+from regnal.messages.postgres import (
+    ObservePostgres,
+    PostgresObserved,
+    SetSynchronousStandbys,
+    SynchronousStandbysSet,
+)
 from regnal.messages.probes import PeersProbed, PeerStatus, ProbePeers
-from regnal.messages.store import DeleteSync, WriteFailsafe, WriteSync
+from regnal.messages.store import DeleteSync, ReadCluster, WriteFailsafe, WriteSync
 from regnal.replay.what_if.answers import LATENCY
 from regnal.replay.what_if.clockwork import Clockwork, Due
 from regnal.replay.what_if.outside import Outside
@@ -54,8 +60,27 @@ class Assuming:
                 return self._answer(order, "postgres", done)
             case ProbePeers():
                 return self._peers(order, order.message)
+            case ActivateWatchdog() if self._outside.watchdog is not None:
+                text = "the watchdog answers as it did before"
+                return self._answer(
+                    order, "watchdog_device", self._outside.watchdog, text
+                )
             case _:
                 return None
+
+    def look(self, order: Envelope[Message]) -> None:
+        """A look that nobody had then sees what was there, as far as that is known."""
+        at = order.at + LATENCY
+        moment = self._outside.moment(at)
+        status, view = self._outside.status, self._outside.view
+        match order.message:
+            case ObservePostgres() if status is not None:
+                seen: Message = PostgresObserved(status=status)
+                seen = self._world.seen(seen, self._member, moment)
+                self._clockwork.expect(Due(at, "postgres", seen, order.id))
+            case ReadCluster() if view is not None and self._outside.store_answers:
+                shown = ClusterObserved(view=self._world.shown(view, moment))
+                self._clockwork.expect(Due(at, "dcs", shown, order.id))
 
     def withhold(self, order: Message) -> None:
         """What was written then is not written now: it stays as it is."""

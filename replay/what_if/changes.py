@@ -10,7 +10,7 @@ line in the configuration would have.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -197,3 +197,16 @@ def _laid_over(below: Document, above: Document) -> Document:
         is_section = isinstance(lower, dict) and isinstance(value, dict)
         merged[name] = _laid_over(lower, value) if is_section else value
     return merged
+
+
+def with_settings(state: Any, was: Settings, now: Settings) -> Any:
+    """The state of an actor, as if it had known the other settings all along."""
+    if not is_dataclass(state) or isinstance(state, type):
+        return state
+    changed = {}
+    for field in fields(state):
+        value = getattr(state, field.name)
+        other = now if value == was else with_settings(value, was, now)
+        if other is not value:
+            changed[field.name] = other
+    return replace(state, **changed) if changed else state

@@ -16,6 +16,9 @@ Why: TypeAlias = Literal[
     "acts", "does_not_act", "acts_otherwise", "hears_of_it", "is_down", "recording"
 ]
 
+ACTING: tuple[Why, ...] = ("acts", "does_not_act", "acts_otherwise")
+"""Where a member itself goes another way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -38,12 +41,8 @@ def ending(
     """What a step's words bring about; None: the recording goes on."""
     added = [kind_of(type(m)) for m in words.added if bearing(m) == "acting"]
     added += [kind_of(type(message)) for message in unanswered]
-    missing = [
-        kind_of(type(envelope.message))
-        for envelope in words.unsaid
-        if bearing(envelope.message) == "acting"
-    ]
-    again = next((kind for kind in added if kind in missing), None)
+    unsaid = {kind_of(type(envelope.message)) for envelope in words.unsaid}
+    again = next((kind for kind in added if kind in unsaid), None)
     if again is not None:
         text = f"{again} is ordered otherwise: what came of it then is no answer to it"
         return Ending(moment, record, "acts_otherwise", again, text)
@@ -52,7 +51,11 @@ def ending(
         if any(isinstance(message, ProbePeers) for message in unanswered):
             text += "; the journals of all that are asked would tell"
         return Ending(moment, record, "acts", added[0], text)
-    if missing:
-        text = f"{missing[0]} is not ordered: what came of it then would not have"
-        return Ending(moment, record, "does_not_act", missing[0], text)
     return None
+
+
+def missing(order: Message, moment: Moment, record: RecordNumber) -> Ending:
+    """An order that was given then is not given now."""
+    kind = kind_of(type(order))
+    text = f"{kind} is not ordered: what came of it then would not have"
+    return Ending(moment, record, "does_not_act", kind, text)

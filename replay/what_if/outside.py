@@ -6,6 +6,7 @@ another ttl ends at another moment, and no answer counts after the order's own d
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import NamedTuple
 
 from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
 from regnal.messages.cluster import (
@@ -15,10 +16,14 @@ from regnal.messages.cluster import (
     StoreUnreachable,
 )
 from regnal.messages.envelope import Envelope, MessageId
+from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
 from regnal.messages.lease import (
     AcquireLeader,
     LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
     LeaderRenewed,
+    LeaseRefused,
     LeaseUnconfirmed,
     RenewLeader,
 )
@@ -33,6 +38,14 @@ from regnal.replay.what_if.world import World
 
 MAXIMUM_REMEMBERED = 4096
 """Messages of which is kept what is heard now in their place: all hear them soon."""
+
+
+class Lease(NamedTuple):
+    """Of the leader key, as it was granted last."""
+
+    granted: Moment
+    until_then: Moment
+    until_now: Moment
 
 
 class Outside:
@@ -56,7 +69,16 @@ class Outside:
         self.status: PostgresStatus | None = None
         """The last that was observed, as it was recorded."""
 
+        self.watchdog: WatchdogActivated | WatchdogFailed | None = None
+        """The last answer of the device; None: it was not asked."""
+
         self.store_answers = True
+        self.leases: list[Lease] = []
+        """That ended because nobody renewed them, and the last one, in order."""
+
+        self.offset: Seconds = 0.0
+        """To be added to an instant of this member's clock, to have a moment."""
+
         self._member = member
         self._changes = changes
         self._world = world
@@ -80,8 +102,12 @@ class Outside:
             self._world.tags[self._member] = self.now.tags
         return applied
 
+    def moment(self, at: Instant) -> Moment:
+        return at + self.offset
+
     def note(self, message: Message, moment: Moment) -> None:
         """What was said then, whether or not it is heard now."""
+        self._note_lease(message, moment)
         match message:
             case ClusterObserved(view=view):
                 self.view, self.store_answers = view, True
@@ -89,10 +115,24 @@ class Outside:
             case PostgresObserved(status=status):
                 self.status = status
                 self._world.note_status(self._member, status, moment)
+            case WatchdogActivated() | WatchdogFailed():
+                self.watchdog = message
             case StoreUnreachable() | LeaseUnconfirmed():
                 self.store_answers = False
             case StoreAnswered() | LeaderRenewed() | LeaderAcquired():
                 self.store_answers = True
+
+    def _note_lease(self, message: Message, moment: Moment) -> None:
+        last = self.leases[-1] if self.leases else None
+        if last is not None and moment <= last.until_then:
+            if isinstance(message, LeaderReleased | LeaderHandedOver | LeaseRefused):
+                self.leases.pop()
+                return
+            if isinstance(message, LeaderAcquired | LeaderRenewed):
+                self.leases.pop()
+        if isinstance(message, LeaderAcquired | LeaderRenewed):
+            until = self.moment(message.valid_until)
+            self.leases.append(Lease(moment, until, until + self._usually_longer))
 
     def heard(
         self, envelope: Envelope[Message], moment: Moment
@@ -128,6 +168,10 @@ class Outside:
         self._unsaid[order.id] = None
         _forget(self._unsaid)
 
+    def gives(self, order: Envelope[Message]) -> None:
+        """It is given after all."""
+        self._unsaid.pop(order.id, None)
+
     def _hears(
         self, envelope: Envelope[Message], moment: Moment
     ) -> Envelope[Message] | None:
@@ -145,7 +189,7 @@ class Outside:
                 return replace(envelope, message=self.configured(message))
             case LeaderAcquired(valid_until=until) | LeaderRenewed(valid_until=until):
                 until += self._longer.pop(cause, self._usually_longer)
-                self._world.leases[self._member] = until + moment - envelope.at
+                self._world.leases[self._member] = self.moment(until)
                 granted = message.model_copy(update={"valid_until": until})
                 return replace(envelope, message=granted)
             case _:

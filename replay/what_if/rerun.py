@@ -15,12 +15,12 @@ ends, for from there on the recording is no evidence.
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from regnal.actors.step import Decider, Step
 from regnal.journal.entries import number_of
 from regnal.journal.places import RecordNumber
-from regnal.messages.base import Instant, MemberName, Message, Seconds
+from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
 from regnal.messages.postgres import PostgresObserved, ReplicationEnded
@@ -36,12 +36,19 @@ from regnal.replay.playback.player import (
 )
 from regnal.replay.what_if.answers import bearing
 from regnal.replay.what_if.assuming import Assuming, Probed
-from regnal.replay.what_if.changes import Changes
+from regnal.replay.what_if.changes import Changes, with_settings
 from regnal.replay.what_if.clockwork import Ahead, Clockwork, Due
-from regnal.replay.what_if.ending import Ending, ending
+from regnal.replay.what_if.ending import Ending, ending, missing
 from regnal.replay.what_if.outside import Outside
-from regnal.replay.what_if.substance import differs, echoes, same_decision
-from regnal.replay.what_if.words import Words, paired
+from regnal.replay.what_if.substance import (
+    differs,
+    echoes,
+    is_aside,
+    is_weighty,
+    judges,
+    same_decision,
+)
+from regnal.replay.what_if.words import Pair, Words, alike, paired
 from regnal.replay.what_if.world import World
 
 EARLY: Seconds = 1.0
@@ -49,6 +56,10 @@ EARLY: Seconds = 1.0
 
 SILENCE: Seconds = 5.0
 """So long after two heartbeats without a record, repetitions were left out."""
+
+
+GRACE: Seconds = 1.0
+"""What is said so much later than it was is still the same."""
 
 
 @dataclass(slots=True)
@@ -65,9 +76,24 @@ class Differing:
     now: Step[Any] | None
     """None: the actor heard nothing."""
 
+    @property
+    def is_minor(self) -> bool:
+        """Whether nothing is ordered otherwise but asides, and nobody judged."""
+        if not (is_aside(self.then) and is_aside(self.now)):
+            return False
+        return not (judges(self.then) or judges(self.now))
+
     repeats: int = 0
     then_at: Moment | None = None
     """When the same was decided in the recording, if it was."""
+
+
+class Owed(NamedTuple):
+    """A word that was said then, and has not been said now."""
+
+    order: Envelope[Message]
+    moment: Moment
+    record: RecordNumber
 
 
 class Rerun:
@@ -106,6 +132,7 @@ class Rerun:
         self._words: dict[MessageId, Message | None] = {}
         """What is said now in place of recorded words; None: nothing."""
 
+        self._owed: dict[MessageId, Owed] = {}
         self._queue: deque[Envelope[Message]] = deque()
         """Words that were not said then, and are still to be heard."""
 
@@ -117,7 +144,6 @@ class Rerun:
 
         self._looked_at: Instant = float("-inf")
         self._now: Instant = float("-inf")
-        self._offset: Seconds = 0.0
         self._last: Envelope[Message] | None = None
         self._record: RecordNumber = 0
         self._noted = 0
@@ -145,11 +171,11 @@ class Rerun:
                 self._runs, self._is_fresh, self._noted = False, is_opened, 0
 
     def moment(self, at: Instant) -> Moment:
-        return at + self._offset
+        return self.outside.moment(at)
 
     def _note(self, played: Replayed, moment: Moment) -> None:
         """What was said then.  Actors hear late of what others heard long before."""
-        self._offset = moment - played.heard.at
+        self.outside.offset = moment - played.heard.at
         number = number_of(played.heard.id)
         if number <= self._noted:
             return
@@ -164,6 +190,7 @@ class Rerun:
         self.clockwork.clear()
         self.outside.clear()
         self._words.clear()
+        self._owed.clear()
         self._queue.clear()
         self._early.clear()
         self._early_then.clear()
@@ -177,7 +204,33 @@ class Rerun:
         assert isinstance(recorded, ConfigurationApplied)
         applied = self.outside.configured(recorded)
         if applied.settings != recorded.settings:
-            self._hear_by_itself(Due(self._now, "configuration_files", applied, None))
+            self._change(recorded, applied)
+            self._let_hear()
+
+    def _change(
+        self, recorded: ConfigurationApplied, applied: ConfigurationApplied
+    ) -> None:
+        """Every actor hears the other configuration; but what it would do at any message
+        just now, it does when the next one comes."""
+        was, now = (
+            self._envelope(one, self._now, "configuration_files", None)
+            for one in (recorded, applied)
+        )
+        for name, decider in self._deciders.items():
+            if self.end is not None or name not in self.states:
+                continue
+            if not isinstance(applied, decider.hears):
+                continue
+            state = self.states[name]
+            then, _ = decided(decider, state, was)
+            step = self._hear(name, now)
+            if same_decision(then, step):
+                self.states[name] = with_settings(
+                    state, recorded.settings, applied.settings
+                )
+                continue
+            found = Differing(name, self.moment(self._now), now, None, then, step)
+            self._compare(found, Words(added=_said(step)))
 
     def _follow(self, played: Replayed, player: Player) -> None:
         self._pass_time(played.heard.at, player)
@@ -218,6 +271,7 @@ class Rerun:
             if self.end is not None:
                 return
         self._now = until
+        self._settle(self.moment(until))
         self._watch()
         if until - self._looked_at >= EARLY:
             self._looked_at = until
@@ -236,7 +290,7 @@ class Rerun:
         """Who streams from a member that goes down notices, and its keys expire."""
         settings, status = self.outside.now, self.outside.status
         for down in self._world.downs.values():
-            goes_at = down.since - self._offset
+            goes_at = down.since - self.outside.offset
             if down.member == self.member or until < goes_at or settings is None:
                 continue
             if self._first("goes", down.member) and status is not None:
@@ -247,7 +301,7 @@ class Rerun:
                     )
                     self.clockwork.expect(Due(goes_at, "postgres", ended, None))
                     self.clockwork.expect(Due(goes_at, "postgres", seen, None))
-            keys_end_at = self._world.keys_end_at(down, settings.ttl) - self._offset
+            keys_end_at = self._world.keys_end_at(down, settings.ttl) - self.outside.offset
             view = self.outside.view
             if until >= keys_end_at and view and self._first("keys", down.member):
                 shown = self._world.shown(view, self.moment(keys_end_at))
@@ -296,9 +350,12 @@ class Rerun:
     def _in_place_of(self, recorded: Envelope[Message]) -> Envelope[Message] | None:
         """What is heard now where this was heard then; None: nothing."""
         if recorded.said_by not in self._deciders:
+            if recorded.cause in self._owed and isinstance(recorded.message, Outcome):
+                self._settle(self.moment(recorded.at), answered=recorded.cause)
             return self.outside.heard(recorded, self.moment(recorded.at))
         if recorded.id not in self._words:
             return recorded
+        self._owed.pop(recorded.id, None)  # too late to say it in this place
         word = self._words[recorded.id]
         return None if word is None else replace(recorded, message=word)
 
@@ -338,7 +395,8 @@ class Rerun:
         elif then is not None and now is not None:
             self.echoes.update((found.actor, name) for name in echoes(then, now))
         unanswered = self._speak(found, words)
-        self.end = ending(words, unanswered, found.moment, self._record)
+        if self.end is None:
+            self.end = ending(words, unanswered, found.moment, self._record)
 
     def _add(self, found: Differing) -> None:
         for known in self.differences:
@@ -361,14 +419,22 @@ class Rerun:
             self._words[unsaid.id] = None
             self.outside.misses(unsaid)
             self._assuming.withhold(unsaid.message)
+            self._owed[unsaid.id] = Owed(unsaid, found.moment, self._record)
         unanswered = []
         for message in words.added:
+            owed = self._pay(message)
+            if owed is not None:
+                self._words[owed.id] = message
+                self.outside.replaces(Pair(owed, owed.message, message))
+                continue
             envelope = self._envelope(
                 message, found.heard.at, found.actor, found.heard.id
             )
             self.clockwork.heed(envelope)
             self._queue.append(envelope)
-            if bearing(message) == "assumed":
+            if bearing(message) == "looking":
+                self._assuming.look(envelope)
+            elif bearing(message) == "assumed":
                 text = self._assuming.expect(envelope)
                 if text is None:
                     unanswered.append(message)
@@ -376,6 +442,31 @@ class Rerun:
                     kind = type(message).model_fields["kind"].default
                     self.assumed.setdefault((kind, text), []).append(found.moment)
         return unanswered
+
+    def _pay(self, message: Message) -> Envelope[Message] | None:
+        """The recorded word that is said only now, a little later than it was."""
+        for owed in self._owed.values():
+            if is_weighty(message) and alike(owed.order.message, message):
+                del self._owed[owed.order.id]
+                self.outside.gives(owed.order)
+                return owed.order
+        return None
+
+    def _settle(self, now: Moment, *, answered: MessageId | None = None) -> None:
+        """Orders that were given then and are not given in time now."""
+        for identifier, owed in list(self._owed.items()):
+            if identifier != answered and now <= owed.moment + GRACE:
+                continue
+            del self._owed[identifier]
+            if self.end is None and bearing(owed.order.message) == "acting":
+                self.end = missing(owed.order.message, owed.moment, owed.record)
+
+    def finish(self, moment: Moment) -> None:
+        """Nothing more is played."""
+        self._settle(float("inf"))
+        if self.end is None:
+            text = "the recording ends, or the time that was asked for"
+            self.end = Ending(moment, self._record, "recording", None, text)
 
     def _envelope(
         self, message: Message, at: Instant, part: PartName, cause: MessageId | None

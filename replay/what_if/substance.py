@@ -25,23 +25,66 @@ from regnal.messages.changes import (
     StoreLost,
 )
 from regnal.messages.envelope import PartName
+from regnal.messages.fencing import ActivateWatchdog
+from regnal.messages.incidents import (
+    IncidentAcknowledged,
+    IncidentContinued,
+    IncidentLapsed,
+    IncidentOpened,
+    IncidentSettled,
+    SuccessorNoted,
+)
 from regnal.messages.lease import RenewLeader
-from regnal.replay.what_if.answers import bearing
+from regnal.messages.postgres import AdvanceSlot
+from regnal.messages.probes import ProbePeers
+from regnal.messages.synchronous import StandbyNamesFound
+from regnal.replay.what_if.answers import WEIGHTY, bearing
 
 _DOCUMENTS = frozenset({"document", "body"})
 """Fields with texts for others to read, made of what the other fields say."""
 
-_NEWS = (
+_LIGHT = (
+    # What subscribers and later readers are told of what was observed.
     ConfigurationKeyChanged,
+    IncidentAcknowledged,
+    IncidentContinued,
+    IncidentLapsed,
+    IncidentOpened,
+    IncidentSettled,
     LeaderElected,
     LeaderLost,
     MemberJoined,
     MemberLeft,
     OwnMemberChanged,
+    StandbyNamesFound,
     StoreBack,
     StoreLost,
+    SuccessorNoted,
+    # Repeated in a rhythm, or asked when somebody wants to know.
+    AdvanceSlot,
+    ActivateWatchdog,
+    ProbePeers,
+    RenewLeader,
 )
-"""What subscribers are told of what was observed."""
+"""Decisions, and orders with an answer, that by themselves decide nothing."""
+
+
+def is_aside(step: Step[Any] | None) -> bool:
+    """Whether the step says nothing weighty but what is beside the point."""
+    return all(
+        bearing(message) == "aside"
+        for message in (step.said if step is not None else ())
+        if is_weighty(message)
+    )
+
+
+def judges(step: Step[Any] | None) -> bool:
+    """Whether the step gives a reason, or says of members why they may lead or not."""
+    return step is not None and bool(JUDGEMENTS & step.facts.keys())
+
+
+JUDGEMENTS = frozenset({"candidates", "reason"})
+"""Facts."""
 
 
 def differs(actor: PartName, then: Step[Any] | None, now: Step[Any] | None) -> bool:
@@ -71,11 +114,11 @@ def weighty(step: Step[Any] | None) -> Counter[bytes]:
 
 
 def is_weighty(message: Message) -> bool:
-    """Whether it is more than a look, a showing or a renewal, whose rhythm is that of the
-    configuration."""
-    if isinstance(message, _NEWS) or isinstance(message, RenewLeader):
+    """Whether it bears on what happens next, and is more than a look, a showing or a
+    repetition in the rhythm of the configuration."""
+    if isinstance(message, _LIGHT):
         return False
-    return not isinstance(message, Command) or bearing(message) in ("assumed", "acting")
+    return not isinstance(message, Command) or bearing(message) in WEIGHTY
 
 
 def substance(message: Message) -> bytes:

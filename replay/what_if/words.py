@@ -6,7 +6,7 @@ from typing import NamedTuple
 from regnal.messages.base import Message
 from regnal.messages.envelope import Envelope
 from regnal.messages.timers import CancelTimer, SetTimer
-from regnal.replay.what_if.answers import bearing
+from regnal.replay.what_if.answers import WEIGHTY, bearing
 from regnal.replay.what_if.substance import substance
 
 
@@ -41,7 +41,7 @@ def paired(
     pairs: list[Pair] = []
     added: list[Message] = []
     for message in now:
-        partner = next((one for one in left if _alike(one[0], message)), None)
+        partner = next((one for one in left if alike(one[0], message)), None)
         if partner is None:
             added.append(message)
             continue
@@ -60,20 +60,20 @@ def _written(
     left = [envelope for envelope in recorded if envelope is not None]
     found: list[tuple[Message, Envelope[Message] | None]] = []
     for message in then:
-        envelope = next((one for one in left if _alike(one.message, message)), None)
+        envelope = next((one for one in left if alike(one.message, message)), None)
         if envelope is not None:
             left.remove(envelope)
         found.append((message, envelope))
     return found
 
 
-def _alike(one: Message, other: Message) -> bool:
+def alike(one: Message, other: Message) -> bool:
     """Of one kind: timers of one name, and orders that bear on what happens next only
     where they say the same in substance."""
     if type(one) is not type(other):
         return False
     if isinstance(one, SetTimer | CancelTimer):
         return one.name == getattr(other, "name", None)
-    if bearing(one) in ("assumed", "acting"):
+    if bearing(one) in WEIGHTY:
         return substance(one) == substance(other)
     return True
