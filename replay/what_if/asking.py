@@ -162,9 +162,7 @@ class Asking:
             )
             after = 0 if before is None else before.record - 1
         if question.until is not None:
-            behind = evidence.first(
-                question.until + SLACK, evidence.end, member=member
-            )
+            behind = evidence.first(question.until + SLACK, evidence.end, member=member)
             last = None if behind is None else behind.record
         return after, last
 
@@ -272,9 +270,7 @@ class _Asker(NamedTuple):
     asking: Asking
     member: MemberName
 
-    def __call__(
-        self, probe: ProbePeers, at: Instant
-    ) -> tuple[PeerStatus, ...] | None:
+    def __call__(self, probe: ProbePeers, at: Instant) -> tuple[PeerStatus, ...] | None:
         moment = self.asking.reruns[self.member].moment(at)
         peers = [self.asking.peer(target.name, moment) for target in probe.targets]
         if any(peer is None for peer in peers):

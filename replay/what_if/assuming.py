@@ -51,7 +51,9 @@ class Assuming:
             case WriteFailsafe(members=members):
                 self._world.failsafe = members
                 self._world.changed()
-                return self._answer(order, "dcs", KeyWritten(key="failsafe", revision=None))
+                return self._answer(
+                    order, "dcs", KeyWritten(key="failsafe", revision=None)
+                )
             case SetSynchronousStandbys(value=value):
                 self._world.standby_names[self._member] = value
                 status = self._outside.status
@@ -99,9 +101,7 @@ class Assuming:
             silence = LeaseUnconfirmed(action="renew", error="no answer")
             self._clockwork.expect(Due(renew.deadline, "dcs", silence, order.id))
             return "the DCS does not answer, as it did not then"
-        renewed = LeaderRenewed(
-            member=self._member, valid_until=order.at + renew.ttl
-        )
+        renewed = LeaderRenewed(member=self._member, valid_until=order.at + renew.ttl)
         return self._answer(order, "dcs", renewed, "the DCS renews the lease")
 
     def _sync(self, order: Envelope[Message], wanted: WriteSync | DeleteSync) -> str:
@@ -125,7 +125,9 @@ class Assuming:
         text = "the sync key is removed"
         if isinstance(wanted, WriteSync):
             names = ", ".join(wanted.standbys) or "nobody"
-            text = f"the DCS writes the sync key: leader {wanted.leader}, standbys {names}"
+            text = (
+                f"the DCS writes the sync key: leader {wanted.leader}, standbys {names}"
+            )
         return self._answer(order, "dcs", written, text)
 
     @property

@@ -99,11 +99,7 @@ class Changes:
         now, warnings = _settings(after, bootstrap, member)
         # Only what the change made another counts: an older version made others of
         # the same document, and what was recorded is what was in force.
-        changed = {
-            name: value
-            for name, value in now
-            if value != getattr(was, name)
-        }
+        changed = {name: value for name, value in now if value != getattr(was, name)}
         settings = recorded.settings.model_copy(update=changed)
         applied = recorded.model_copy(
             update={"settings": settings, "document": json.dumps(after)}

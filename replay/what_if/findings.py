@@ -34,6 +34,10 @@ class Side(Finding):
     rule: str | None
     facts: dict[str, Any]
     said: tuple[Word, ...]
+    """What bears on what happens next."""
+
+    besides: tuple[str, ...]
+    """Kinds of what else it says: timers, looks, what is shown to others."""
 
 
 class Difference(Finding):
@@ -42,6 +46,9 @@ class Difference(Finding):
     member: MemberName
     actor: str
     moment: Moment
+    offset: float
+    """To be added to an instant in the facts or words, to have a moment."""
+
     heard: str
     """Kind of the message that it answers."""
 
@@ -54,6 +61,10 @@ class Difference(Finding):
 
     now: Side | None
     """None: nothing is decided now."""
+
+    is_minor: bool
+    """Whether it is beside the point: it orders nothing that bears on who may write, and
+    judges nobody."""
 
     repeats: int = 0
     """How many more steps of the actor differ in the same way."""
@@ -82,7 +93,9 @@ class End(Finding):
     record: int | None
     """The last record of its journal that still counts; None: not known."""
 
-    why: Literal["acts", "does_not_act", "acts_otherwise", "hears_of_it", "recording"]
+    why: Literal[
+        "acts", "does_not_act", "acts_otherwise", "hears_of_it", "is_down", "recording"
+    ]
     command: str | None
     """Kind of the command whose answer is not recorded; None: it is another's."""
 
@@ -134,6 +147,7 @@ class Trouble(Finding):
 class Answer(Finding):
     """All of it."""
 
+    question: Literal["what_if"] = "what_if"
     format: int = WHAT_IF_FORMAT
     changes: tuple[str, ...]
     downs: tuple[str, ...]
@@ -146,6 +160,8 @@ class Answer(Finding):
     """unchanged: the changes change nothing that anybody decides by."""
 
     first: Difference | None
+    """The first that bears on what happens next; of others only if there are no such."""
+
     end: End | None
     """Where the recording ends to be evidence, of the member where that is first."""
 

@@ -301,7 +301,9 @@ class Rerun:
                     )
                     self.clockwork.expect(Due(goes_at, "postgres", ended, None))
                     self.clockwork.expect(Due(goes_at, "postgres", seen, None))
-            keys_end_at = self._world.keys_end_at(down, settings.ttl) - self.outside.offset
+            keys_end_at = (
+                self._world.keys_end_at(down, settings.ttl) - self.outside.offset
+            )
             view = self.outside.view
             if until >= keys_end_at and view and self._first("keys", down.member):
                 shown = self._world.shown(view, self.moment(keys_end_at))

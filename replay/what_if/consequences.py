@@ -1,0 +1,198 @@
+"""Consequences: what follows from the decisions that differ, as far as that can be told.
+
+*Shown* is what the recorded inputs and the rules carry by themselves.  *Inferred* is what
+follows by arithmetic, or by how the DCS works: that a lease which nobody renews ends with
+its ttl, and that the key is given to who asks first.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from regnal.actors.step import Step
+from regnal.journal.encoding import kind_of
+from regnal.messages.base import Message, MemberName, Seconds
+from regnal.messages.lease import AcquireLeader
+from regnal.messages.operations import BecomePrimary, DemotePostgres
+from regnal.replay.evidence.evidence import Moment
+from regnal.replay.evidence.gaps import Gap
+from regnal.replay.evidence.wall import clock_text
+from regnal.replay.explaining.words import sentence_of
+from regnal.replay.playback.differing import as_json
+from regnal.replay.what_if.asking import Asking
+from regnal.replay.what_if.findings import Consequence
+from regnal.replay.what_if.outside import Lease
+from regnal.replay.what_if.rerun import Differing, Rerun
+
+WORTH_TELLING: Seconds = 0.05
+"""Less of a difference in time is none."""
+
+SEEN_WITHIN: Seconds = 5.0
+"""A key that is seen to be gone so soon after its lease ended has expired."""
+
+
+def consequences(asking: Asking, gap: Gap | None) -> tuple[Consequence, ...]:
+    """In the order of their moments; `gap`: the outage of the incident."""
+    found = [*_of_decisions(asking), *_of_leases(asking, gap)]
+    found.sort(key=lambda one: one.moment or 0.0)
+    return (*found, *_of_the_race(asking, gap))
+
+
+def says(step: Step[Any] | None, word: type[Message]) -> bool:
+    return step is not None and any(isinstance(m, word) for m in step.said)
+
+
+def verdicts(step: Step[Any] | None) -> dict[MemberName, str]:
+    """Why each candidate was taken or passed over, by its name."""
+    if step is None or "candidates" not in step.facts:
+        return {}
+    return {
+        str(one.get("member")): sentence_of(one.get("verdict"))
+        for one in as_json(step.facts["candidates"])
+        if isinstance(one, dict)
+    }
+
+
+def _of_decisions(asking: Asking) -> Iterator[Consequence]:
+    for member, rerun in asking.reruns.items():
+        for found in rerun.differences:
+            text = _text(member, rerun, found)
+            if text:
+                yield Consequence(
+                    certainty="shown", member=member, moment=found.moment, text=text
+                )
+
+
+def _text(member: MemberName, rerun: Rerun, found: Differing) -> str:
+    """What the decision means for who may write; empty: nothing by itself."""
+    then, now, at = found.then, found.now, clock_text(found.moment)
+    if says(now, AcquireLeader) and not says(then, AcquireLeader):
+        return f"{member} would ask for the leader key at {at}"
+    if says(then, AcquireLeader) and not says(now, AcquireLeader):
+        if _later(rerun, found, AcquireLeader):
+            return ""
+        own = verdicts(now).get(member)
+        why = f": {own}" if own else ""
+        return f"{member} would not ask for the leader key at {at}{why}"
+    if says(then, BecomePrimary) and not says(now, BecomePrimary):
+        if _later(rerun, found, BecomePrimary):
+            return ""
+        return f"{member} would not be promoted at {at}"
+    if says(now, DemotePostgres) and not says(then, DemotePostgres):
+        if found.then_at is None:
+            return f"{member} would stop taking writes at {at}; then it went on"
+        sooner = found.then_at - found.moment
+        return f"{member} would stop taking writes at {at}, {_sooner(sooner)}"
+    if says(then, DemotePostgres) and not says(now, DemotePostgres):
+        if not _earlier(rerun, found, DemotePostgres):
+            return f"{member} would not stop taking writes at {at}, as it did"
+    return ""
+
+
+def _later(rerun: Rerun, found: Differing, word: type[Message]) -> bool:
+    return any(
+        says(one.now, word) and one.moment >= found.moment for one in rerun.differences
+    )
+
+
+def _earlier(rerun: Rerun, found: Differing, word: type[Message]) -> bool:
+    return any(
+        says(one.now, word) and one.moment <= found.moment for one in rerun.differences
+    )
+
+
+def _of_the_race(asking: Asking, gap: Gap | None) -> Iterator[Consequence]:
+    """Who would lead, where another asks for the key now, or nobody does."""
+    asks = _who(asking, now=True)
+    asked = _who(asking, now=False)
+    if asks is not None:
+        member, moment = asks
+        text = (
+            f"the DCS gives the key to who asks first: {member} would lead from about "
+            f"{clock_text(moment)} on"
+        )
+        if gap is not None and gap.successor not in (None, member):
+            text += f", and not {gap.successor}"
+        yield Consequence(certainty="inferred", member=member, moment=moment, text=text)
+    elif asked is not None:
+        member, moment = asked
+        text = (
+            f"nobody whose journal is here would ask for the key then instead of "
+            f"{member}: nobody could write until that changes"
+        )
+        if gap is not None and gap.ended is not None:
+            text += f"; in the recording writes came back at {clock_text(gap.ended)}"
+        yield Consequence(certainty="inferred", member=None, moment=moment, text=text)
+
+
+def _who(asking: Asking, *, now: bool) -> tuple[MemberName, Moment] | None:
+    """The first to ask for the key only now, or to ask for it only then."""
+    found = [
+        (one.moment, member)
+        for member, rerun in asking.reruns.items()
+        for one in rerun.differences
+        if says(one.now if now else one.then, AcquireLeader)
+        and not says(one.then if now else one.now, AcquireLeader)
+    ]
+    if not found:
+        return None
+    moment, member = min(found)
+    return member, moment
+
+
+def _of_leases(asking: Asking, gap: Gap | None) -> Iterator[Consequence]:
+    for member, rerun in asking.reruns.items():
+        for lease in rerun.outside.leases:
+            if abs(lease.until_now - lease.until_then) < WORTH_TELLING:
+                continue
+            seen = _seen_gone(asking, member, lease)
+            if seen is not None:
+                yield _of_lease(rerun, member, lease, gap)
+
+
+def _seen_gone(asking: Asking, member: MemberName, lease: Lease) -> Moment | None:
+    """When somebody saw that the key had expired; None: it had not."""
+    clocks = asking.evidence.clocks
+    moments = [
+        clocks.moment(key.when)
+        for name, track in asking.evidence.tracks.items()
+        if name != member
+        for key in track.leader_keys
+        if key.holder is None
+    ]
+    near = [
+        moment
+        for moment in moments
+        if lease.until_then - WORTH_TELLING - 1 <= moment
+        and moment <= lease.until_then + SEEN_WITHIN
+    ]
+    return min(near, default=None)
+
+
+def _of_lease(
+    rerun: Rerun, member: MemberName, lease: Lease, gap: Gap | None
+) -> Consequence:
+    sooner = lease.until_then - lease.until_now
+    text = (
+        f"the lease of {member}, last renewed at {clock_text(lease.granted)}, would end "
+        f"at {clock_text(lease.until_now)}, {_sooner(sooner)}"
+    )
+    if gap is not None and gap.member == member and gap.ended is not None:
+        was = gap.ended - gap.before.until
+        less = "shorter" if sooner > 0 else "longer"
+        text += (
+            f"; whoever takes over can do so from then on: the {was:.1f} s without "
+            f"writes would be up to {abs(sooner):.1f} s {less}"
+        )
+    then, now = rerun.outside.then, rerun.outside.now
+    if then is not None and now is not None and now.loop_wait < then.loop_wait:
+        text += (
+            f"; but with a heartbeat every {now.loop_wait:g} s the last renewal may be "
+            f"up to {then.loop_wait - now.loop_wait:g} s later"
+        )
+    return Consequence(
+        certainty="inferred", member=member, moment=lease.until_now, text=text
+    )
+
+
+def _sooner(seconds: Seconds) -> str:
+    return f"{abs(seconds):.1f} s {'earlier' if seconds > 0 else 'later'}"
