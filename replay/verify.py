@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from regnal.actors.step import Decider, Step
 from regnal.journal.encoding import kind_of
 from regnal.journal.places import RecordNumber
+from regnal.journal.reader import EVERYTHING, Window
 from regnal.journal.stamps import wall_text
 from regnal.messages.base import Bytes
 from regnal.messages.envelope import PartName
@@ -173,15 +174,17 @@ class Verifier:
 def verify_journal(
     directory: Path,
     deciders: Sequence[Decider[Any]],
+    window: Window = EVERYTHING,
     *,
     counted: Callable[[Bytes], None] = lambda size: None,
 ) -> Verification:
-    """Replay one member's journal from where its states are known first.
+    """Replay one member's journal from where its states are known first: the segments
+    that overlap the window.
 
     `counted` is told the size of each record that is read.  Raises OSError.
     """
     verifier = Verifier()
-    for played in play(directory, deciders, counted=counted):
+    for played in play(directory, deciders, window, counted=counted):
         verifier.take(played)
     return verifier.result
 

@@ -4,14 +4,14 @@ Two passes: the first makes a small track of each journal, whatever its size, an
 the incidents in these; the second reads the records around the one that is told.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from regnal.journal.places import segments
 from regnal.journal.progress import Progress, unheard
 from regnal.journal.reader import EVERYTHING, Window, segments_of
 from regnal.messages.base import MemberName, Seconds
+from regnal.replay.counting import counting
 from regnal.replay.evidence.evidence import Evidence, Moment, evidence_of
 from regnal.replay.evidence.incidents import Incident, incidents
 from regnal.replay.evidence.reigns import reigns
@@ -59,7 +59,7 @@ class Investigation:
             member: track_of(
                 directory,
                 _from(directory, since),
-                _counting(progress, member, directory),
+                counting(progress, f"reading {member}", directory),
             )
             for member, directory in directories.items()
         }
@@ -244,23 +244,6 @@ def _from(directory: Path, since: str | None) -> Window:
         return EVERYTHING
     found = segments_of(directory, Window(since=since))
     return Window(after=found[0].first - 1) if found else EVERYTHING
-
-
-def _counting(
-    progress: Progress, member: MemberName, directory: Path
-) -> Callable[[int], None]:
-    """Tells how much of the member's journal is read; compressed segments are larger
-    when they are read, so that the total is not known."""
-    done = 0
-    plain = all(not one.is_compressed for one in segments(directory))
-    total = sum(one.path.stat().st_size for one in segments(directory))
-
-    def count(size: int) -> None:
-        nonlocal done
-        done += size
-        progress(f"reading {member}", done, total if plain else None)
-
-    return count
 
 
 def _spoken_of(tracks: Iterable[Track]) -> set[MemberName]:

@@ -56,7 +56,8 @@ def as_json(value: object) -> Any:
 def state_json(decider: Decider[Any], state: Any) -> Any:
     """A state, as a snapshot has it."""
     try:
-        return TypeAdapter(decider.state).dump_python(state, mode="json")
+        dumped = TypeAdapter(decider.state).dump_python(state, mode="json")
+        return json.loads(json_bytes(dumped))
     except PydanticSerializationError:
         return as_json(state)
 

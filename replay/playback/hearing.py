@@ -165,6 +165,16 @@ class Hearing:
         box = self._mailboxes.get(actor)
         return () if box is None else tuple(box.waiting)
 
+    def is_seen(self, actor: PartName) -> bool:
+        """Whether the daemon of the journal has this actor, as far as it is read."""
+        box = self._mailboxes.get(actor)
+        return box is not None and box.is_seen
+
+    def is_doubtful(self, actor: PartName) -> bool:
+        """Whether something may be missing since the actor's last snapshot."""
+        box = self._mailboxes.get(actor)
+        return box is not None and box.is_doubtful
+
     def take(self, item: Record | Damage) -> Iterator[Event]:
         """One record, or the damage met in its place."""
         if isinstance(item, Damage):

@@ -98,6 +98,22 @@ class Player:
         for event in self.hearing.finish():
             yield from self._play(event)
 
+    def settled(self, actor: PartName) -> Any:
+        """Where the actor stands when it has also heard what waits, as far as it only
+        learns from it; had it spoken, the journal would have its step.
+
+        None: that is not known.
+        """
+        state = self.states.get(actor)
+        if state is None:
+            return None
+        for envelope, _ in self.hearing.waiting(actor):
+            step, _ = decided(self._deciders[actor], state, envelope)
+            if step is None or step.said or step.facts or step.rule is not None:
+                break
+            state = step.state
+        return state
+
     def _play(self, event: Event) -> Iterator[Played]:
         match event:
             case Heard():
@@ -175,11 +191,11 @@ def play(
 ) -> Iterator[Played]:
     """One member's journal, from the first snapshot or start on.  Raises OSError.
 
-    `counted` is told the size of each record that is read.  A window that begins in the
-    middle begins with the snapshot of its segment: choose it whole.
+    `counted` is told the size of each record that is read.  All of the segments that
+    overlap the window are played: each begins with snapshots.
     """
     player = Player(deciders)
-    for item in scan(directory, window, with_held=True):
+    for item in scan(directory, window, with_held=True, whole=True):
         if isinstance(item, Record):
             counted(len(item.line))
         yield from player.take(item)
