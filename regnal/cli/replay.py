@@ -10,6 +10,11 @@ COMMANDS = {
         "verify_command",
         "Does every step come out the same today?",
     ),
+    "what-if": LazyCommand(
+        "regnal.cli.replay_what_if",
+        "what_if_command",
+        "What would have been decided otherwise?",
+    ),
     "state": LazyCommand(
         "regnal.cli.replay_state",
         "state_command",
