@@ -55,6 +55,10 @@ Examples:
 """
 
 
+class CannotBeAsked(click.ClickException):
+    exit_code = 2
+
+
 def _changes(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Change, ...]:
@@ -193,7 +197,9 @@ def _down(
     """A time of day is of the day that is looked at, a span before its end."""
     name, at, moment = text.partition("@")
     if name not in members:
-        _refuse(f"--down {text}: there is no member {name}: there are {', '.join(members)}")
+        _refuse(
+            f"--down {text}: there is no member {name}: there are {', '.join(members)}"
+        )
     if not at:
         return name, None
     try:
@@ -203,6 +209,4 @@ def _down(
 
 
 def _refuse(text: str) -> NoReturn:
-    error = click.ClickException(text)
-    error.exit_code = 2
-    raise error
+    raise CannotBeAsked(text)

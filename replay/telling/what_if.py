@@ -50,22 +50,23 @@ def headline(answer: Answer) -> str:
         return "This changes nothing that anybody decides by" + (
             f": {why}." if why else "."
         )
+    told = [one for one in answer.consequences if one.certainty == "shown"]
+    if told:
+        return f"{told[0].text}."
+    inferred = f", but {answer.consequences[0].text}" if answer.consequences else ""
     if first is None:
-        return "Every decision would be the same, as far as the recording goes."
-    if not _is_serious(answer):
-        return (
-            "Nothing that bears on who may write would be decided otherwise, as far as "
-            "the recording goes; lesser steps would."
-        )
-    for one in answer.consequences:
-        if one.member == first.member and one.certainty == "shown":
-            return f"{one.text[:1]}{one.text[1:]}."
+        return f"Every decision would be the same{inferred or _AS_FAR}."
+    if first.is_minor:
+        return f"Nothing that bears on who may write would be another{inferred or _AS_FAR}; lesser steps would."
     now = first.now.rule if first.now is not None else None
     then = first.then.rule if first.then is not None else None
     return (
         f"{first.actor} of {first.member} would go by {now or 'no rule'} at "
-        f"{clock_text(first.moment)}, where it went by {then or 'none'}."
+        f"{clock_text(first.moment)}, where it went by {then or 'no rule'}{inferred}."
     )
+
+
+_AS_FAR = ", as far as the recording goes"
 
 
 def _is_serious(answer: Answer) -> bool:
@@ -73,7 +74,10 @@ def _is_serious(answer: Answer) -> bool:
 
 
 def _title(answer: Answer) -> str:
-    downs = [f"{name} were down" for name in answer.downs]
+    downs = [
+        f"{down.member} were down from {clock_text(down.since)} on"
+        for down in answer.downs
+    ]
     return "What if " + ", ".join((*answer.changes, *downs))
 
 
@@ -96,7 +100,8 @@ def _sections(
         title = "First decision that differs" if not first.is_minor else "Lesser steps"
         yield title, _difference(first, style)
     yield "What follows", _consequences(answer, width)
-    yield "Where the recording ends to be evidence", _ends(answer, width, style)
+    if answer.verdict != "unchanged":
+        yield "Where the recording ends to be evidence", _ends(answer, width, style)
     yield "Also decided otherwise", _others(answer, style, is_full=is_full)
     yield "Taken for granted", _assumed(answer, width, is_full=is_full)
     yield "Settings", _settings(answer, width)
@@ -107,8 +112,7 @@ def _sections(
 def _difference(one: Difference, style: Style) -> Iterator[str]:
     record = "" if one.record is None else f", record {one.record}"
     yield (
-        f"  {clock_text(one.moment)}  {one.member} {one.actor}, "
-        f"on {one.heard}{record}"
+        f"  {clock_text(one.moment)}  {one.member} {one.actor}, on {one.heard}{record}"
     )
     then, now = one.then, one.now
     for sign, side, kind in (("-", then, "bad"), ("+", now, "good")):
@@ -166,7 +170,7 @@ def _flat(facts: dict[str, Any], offset: Seconds) -> Iterator[tuple[str, str]]:
             yield name, sentence_of(value)
         elif name in INSTANTS and isinstance(value, float):
             yield name, clock_text(value + offset)
-        elif value is not None:
+        elif value not in (None, "", []):
             yield name, _short(value)
 
 
@@ -185,6 +189,11 @@ def _consequences(answer: Answer, width: int) -> Iterator[str]:
 
 
 def _ends(answer: Answer, width: int, style: Style) -> Iterator[str]:
+    if all(member.end.why == "recording" for member in answer.members):
+        last = max((m.end.moment for m in answer.members), default=0.0)
+        text = f"nowhere: all of it still counts, up to its end at {clock_text(last)}"
+        yield from _item(text, width, 4)
+        return
     for member in answer.members:
         end = member.end
         text = f"{end.member}  {_end(end)}"
@@ -196,7 +205,7 @@ def _ends(answer: Answer, width: int, style: Style) -> Iterator[str]:
 def _end(end: End) -> str:
     after = "" if end.record is None else f", after record {end.record}"
     if end.why == "recording":
-        return f"never: {end.text} ({clock_text(end.moment)})"
+        return f"nowhere, up to its end at {clock_text(end.moment)}"
     return f"{clock_text(end.moment)}{after}: {end.text}"
 
 
@@ -245,8 +254,10 @@ def _assumed(answer: Answer, width: int, *, is_full: bool) -> Iterator[str]:
 def _settings(answer: Answer, width: int) -> Iterator[str]:
     for member in answer.members:
         changed = ", ".join(
-            f"{name} {_short(then)} -> {_short(now)}"
+            f"{one.path} {_short(one.recorded)} -> {_short(one.replayed)}"
             for name, (then, now) in member.settings.items()
+            for one in changes(then, now, name)
+            if not one.path.endswith(".document")
         )
         if changed:
             yield from _item(f"{member.member}  {changed}", width, 4)

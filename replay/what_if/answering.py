@@ -9,6 +9,7 @@ from regnal.replay.evidence.incidents import Incident
 from regnal.replay.playback.differing import as_json
 from regnal.replay.what_if.asking import Asking
 from regnal.replay.what_if.consequences import consequences
+from regnal.replay.what_if.differing import Differing
 from regnal.replay.what_if.ending import Ending
 from regnal.replay.what_if.findings import (
     Answer,
@@ -16,12 +17,13 @@ from regnal.replay.what_if.findings import (
     Difference,
     Echo,
     End,
+    Fallen,
     MemberAnswer,
     Side,
     Trouble,
     Word,
 )
-from regnal.replay.what_if.rerun import Differing, Rerun
+from regnal.replay.what_if.rerun import Rerun
 from regnal.replay.what_if.substance import is_weighty
 
 MAXIMUM_TROUBLES = 20
@@ -48,7 +50,10 @@ def answer(
     gap = incident.gap if incident is not None else None
     return Answer(
         changes=question.changes.texts,
-        downs=tuple(sorted(asking.world.downs)),
+        downs=tuple(
+            Fallen(member=name, since=down.since)
+            for name, down in sorted(asking.world.downs.items())
+        ),
         since=question.since,
         until=question.until,
         incident=incident.name if incident is not None else None,
@@ -71,8 +76,8 @@ def _member(name: str, rerun: Rerun) -> MemberAnswer:
     return MemberAnswer(
         member=name,
         settings=_settings(rerun.outside.then, rerun.outside.now),
-        steps=rerun.steps,
-        differences=tuple(_difference(name, one) for one in rerun.differences),
+        steps=rerun.differences.steps,
+        differences=tuple(_difference(name, one) for one in rerun.differences.found),
         end=_end(name, rerun.end),
     )
 
@@ -149,7 +154,7 @@ def _assumed(asking: Asking) -> tuple[Assumed, ...]:
             count=len(moments),
         )
         for member, rerun in asking.reruns.items()
-        for (command, text), moments in rerun.assumed.items()
+        for (command, text), moments in rerun.speech.assumed.items()
     ]
     return tuple(sorted(found, key=lambda one: (one.moment, one.member)))
 
@@ -158,7 +163,7 @@ def _echoes(asking: Asking) -> tuple[Echo, ...]:
     return tuple(
         Echo(member=member, actor=actor, name=name, count=count)
         for member, rerun in sorted(asking.reruns.items())
-        for (actor, name), count in sorted(rerun.echoes.items())
+        for (actor, name), count in sorted(rerun.differences.echoes.items())
     )
 
 

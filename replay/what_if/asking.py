@@ -11,10 +11,10 @@ for the others until they hear of what that one did, or would hear of what it do
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from regnal.actors.cast import DECIDERS
 from regnal.actors.election import ELECTION
@@ -29,6 +29,7 @@ from regnal.replay.evidence.evidence import Evidence, Moment
 from regnal.replay.evidence.track import When
 from regnal.replay.playback.hearing import Recorded, Unusable
 from regnal.replay.playback.player import Played, Player, Replayed
+from regnal.replay.what_if.assuming import Probed
 from regnal.replay.what_if.changes import Changes
 from regnal.replay.what_if.clockwork import looked_ahead
 from regnal.replay.what_if.ending import ACTING, Ending
@@ -238,8 +239,16 @@ class Asking:
                 )
         return False
 
-    def _asker(self, member: MemberName) -> "_Asker":
-        return _Asker(self, member)
+    def _asker(self, member: MemberName) -> Probed:
+        """Probes on behalf of the member."""
+
+        def probed(probe: ProbePeers, at: Instant) -> tuple[PeerStatus, ...] | None:
+            moment = self.reruns[member].moment(at)
+            peers = [self.peer(target.name, moment) for target in probe.targets]
+            known = tuple(peer for peer in peers if peer is not None)
+            return known if len(known) == len(peers) else None
+
+        return probed
 
     def peer(self, name: MemberName, moment: Moment) -> PeerStatus | None:
         """What the member would answer; None: its journal is not here."""
@@ -264,20 +273,6 @@ class Asking:
         return any(one.began <= moment <= one.last + ANSWERS_FOR for one in lives)
 
 
-class _Asker(NamedTuple):
-    """Probes on behalf of a member."""
-
-    asking: Asking
-    member: MemberName
-
-    def __call__(self, probe: ProbePeers, at: Instant) -> tuple[PeerStatus, ...] | None:
-        moment = self.asking.reruns[self.member].moment(at)
-        peers = [self.asking.peer(target.name, moment) for target in probe.targets]
-        if any(peer is None for peer in peers):
-            return None
-        return tuple(peer for peer in peers if peer is not None)
-
-
 def _status_of(state: Election) -> PeerStatus:
     """As the REST API of the member shows it."""
     postgres, settings = state.postgres, state.settings
@@ -300,22 +295,19 @@ def _status_of(state: Election) -> PeerStatus:
 def _shows_what_became_of(
     member: MemberName, before: ClusterView | None, now: ClusterView
 ) -> bool:
-    """Whether the keys are others, by which members decide, or the member is another."""
+    """Whether the keys show what this member did: took or gave up the lead, wrote other
+    keys as the leader, or is in another state."""
     if before is None:
         return True
     was, has = before.member(member), now.member(member)
-    return (
-        before.leader_name != now.leader_name
-        or before.sync != now.sync
-        or before.failover != now.failover
-        or (was is None) != (has is None)
-        or (
-            was is not None
-            and has is not None
-            and (was.state, was.role, was.timeline)
-            != (has.state, has.role, has.timeline)
-        )
-    )
+    if was is not None and has is not None:
+        shown = (was.state, was.role, was.timeline)
+        if shown != (has.state, has.role, has.timeline):
+            return True
+    if member not in (before.leader_name, now.leader_name):
+        return False
+    keys = (before.leader_name, before.sync, before.failover)
+    return keys != (now.leader_name, now.sync, now.failover)
 
 
 def _incarnation(identifier: str) -> int:

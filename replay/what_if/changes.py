@@ -190,8 +190,10 @@ def _laid_over(below: Document, above: Document) -> Document:
     merged: dict[str, Any] = dict(below)
     for name, value in above.items():
         lower = merged.get(name)
-        is_section = isinstance(lower, dict) and isinstance(value, dict)
-        merged[name] = _laid_over(lower, value) if is_section else value
+        if isinstance(lower, dict) and isinstance(value, dict):
+            merged[name] = _laid_over(lower, value)
+        else:
+            merged[name] = value
     return merged
 
 

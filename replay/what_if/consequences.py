@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from regnal.actors.step import Step
-from regnal.journal.encoding import kind_of
-from regnal.messages.base import Message, MemberName, Seconds
+from regnal.messages.base import MemberName, Message, Seconds
 from regnal.messages.lease import AcquireLeader
 from regnal.messages.operations import BecomePrimary, DemotePostgres
 from regnal.replay.evidence.evidence import Moment
@@ -19,9 +18,10 @@ from regnal.replay.evidence.wall import clock_text
 from regnal.replay.explaining.words import sentence_of
 from regnal.replay.playback.differing import as_json
 from regnal.replay.what_if.asking import Asking
+from regnal.replay.what_if.differing import Differing
 from regnal.replay.what_if.findings import Consequence
 from regnal.replay.what_if.outside import Lease
-from regnal.replay.what_if.rerun import Differing, Rerun
+from regnal.replay.what_if.rerun import Rerun
 
 WORTH_TELLING: Seconds = 0.05
 """Less of a difference in time is none."""
@@ -54,7 +54,7 @@ def verdicts(step: Step[Any] | None) -> dict[MemberName, str]:
 
 def _of_decisions(asking: Asking) -> Iterator[Consequence]:
     for member, rerun in asking.reruns.items():
-        for found in rerun.differences:
+        for found in rerun.differences.found:
             text = _text(member, rerun, found)
             if text:
                 yield Consequence(
@@ -83,20 +83,23 @@ def _text(member: MemberName, rerun: Rerun, found: Differing) -> str:
         sooner = found.then_at - found.moment
         return f"{member} would stop taking writes at {at}, {_sooner(sooner)}"
     if says(then, DemotePostgres) and not says(now, DemotePostgres):
-        if not _earlier(rerun, found, DemotePostgres):
+        is_done = _earlier(rerun, found, DemotePostgres)
+        if not is_done:
             return f"{member} would not stop taking writes at {at}, as it did"
     return ""
 
 
 def _later(rerun: Rerun, found: Differing, word: type[Message]) -> bool:
     return any(
-        says(one.now, word) and one.moment >= found.moment for one in rerun.differences
+        says(one.now, word) and one.moment >= found.moment
+        for one in rerun.differences.found
     )
 
 
 def _earlier(rerun: Rerun, found: Differing, word: type[Message]) -> bool:
     return any(
-        says(one.now, word) and one.moment <= found.moment for one in rerun.differences
+        says(one.now, word) and one.moment <= found.moment
+        for one in rerun.differences.found
     )
 
 
@@ -129,7 +132,7 @@ def _who(asking: Asking, *, now: bool) -> tuple[MemberName, Moment] | None:
     found = [
         (one.moment, member)
         for member, rerun in asking.reruns.items()
-        for one in rerun.differences
+        for one in rerun.differences.found
         if says(one.now if now else one.then, AcquireLeader)
         and not says(one.then if now else one.now, AcquireLeader)
     ]
@@ -178,10 +181,9 @@ def _of_lease(
     )
     if gap is not None and gap.member == member and gap.ended is not None:
         was = gap.ended - gap.before.until
-        less = "shorter" if sooner > 0 else "longer"
         text += (
-            f"; whoever takes over can do so from then on: the {was:.1f} s without "
-            f"writes would be up to {abs(sooner):.1f} s {less}"
+            "; whoever takes over can do so from then on: nobody could write for about "
+            f"{max(was - sooner, 0.0):.1f} s instead of {was:.1f} s"
         )
     then, now = rerun.outside.then, rerun.outside.now
     if then is not None and now is not None and now.loop_wait < then.loop_wait:

@@ -9,7 +9,6 @@ from regnal.journal.places import RecordNumber
 from regnal.messages.base import Message
 from regnal.messages.probes import ProbePeers
 from regnal.replay.evidence.evidence import Moment
-from regnal.replay.what_if.answers import bearing
 from regnal.replay.what_if.words import Words
 
 Why: TypeAlias = Literal[
@@ -38,20 +37,18 @@ class Ending:
 def ending(
     words: Words, unanswered: Sequence[Message], moment: Moment, record: RecordNumber
 ) -> Ending | None:
-    """What a step's words bring about; None: the recording goes on."""
-    added = [kind_of(type(m)) for m in words.added if bearing(m) == "acting"]
-    added += [kind_of(type(message)) for message in unanswered]
-    unsaid = {kind_of(type(envelope.message)) for envelope in words.unsaid}
-    again = next((kind for kind in added if kind in unsaid), None)
-    if again is not None:
-        text = f"{again} is ordered otherwise: what came of it then is no answer to it"
-        return Ending(moment, record, "acts_otherwise", again, text)
-    if added:
-        text = f"{added[0]} was not ordered then: nobody recorded what would come of it"
-        if any(isinstance(message, ProbePeers) for message in unanswered):
-            text += "; the journals of all that are asked would tell"
-        return Ending(moment, record, "acts", added[0], text)
-    return None
+    """What orders without an answer bring about; None: the recording goes on."""
+    if not unanswered:
+        return None
+    order = unanswered[0]
+    kind = kind_of(type(order))
+    if any(type(envelope.message) is type(order) for envelope in words.unsaid):
+        text = f"{kind} is ordered otherwise: what came of it then is no answer to it"
+        return Ending(moment, record, "acts_otherwise", kind, text)
+    text = f"{kind} was not ordered then: nobody recorded what would come of it"
+    if isinstance(order, ProbePeers):
+        text += "; the journals of all that are asked would tell"
+    return Ending(moment, record, "acts", kind, text)
 
 
 def missing(order: Message, moment: Moment, record: RecordNumber) -> Ending:

@@ -144,13 +144,20 @@ class Trouble(Finding):
     text: str
 
 
+class Fallen(Finding):
+    """A member that is down."""
+
+    member: MemberName
+    since: Moment
+
+
 class Answer(Finding):
     """All of it."""
 
     question: Literal["what_if"] = "what_if"
     format: int = WHAT_IF_FORMAT
     changes: tuple[str, ...]
-    downs: tuple[str, ...]
+    downs: tuple[Fallen, ...]
     since: Moment | None
     """From when on the changes hold; None: from the beginning of the recording."""
 

@@ -6,7 +6,7 @@ another ttl ends at another moment, and no answer counts after the order's own d
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
 from regnal.messages.cluster import (
@@ -207,6 +207,6 @@ class Outside:
 _ANSWERED: Instant = float("inf")
 
 
-def _forget(remembered: OrderedDict[MessageId, object]) -> None:
+def _forget(remembered: OrderedDict[MessageId, Any]) -> None:
     if len(remembered) > MAXIMUM_REMEMBERED:
         remembered.popitem(last=False)

@@ -12,18 +12,15 @@ that is noted; where the differing words would have another answer from outside 
 ends, for from there on the recording is no evidence.
 """
 
-from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from regnal.actors.step import Decider, Step
 from regnal.journal.entries import number_of
 from regnal.journal.places import RecordNumber
-from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
+from regnal.messages.base import Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import ClusterObserved
-from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
-from regnal.messages.postgres import PostgresObserved, ReplicationEnded
+from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.settings import ConfigurationApplied
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.playback.hearing import Began, Recorded
@@ -34,66 +31,25 @@ from regnal.replay.playback.player import (
     Restored,
     decided,
 )
-from regnal.replay.what_if.answers import bearing
 from regnal.replay.what_if.assuming import Assuming, Probed
 from regnal.replay.what_if.changes import Changes, with_settings
 from regnal.replay.what_if.clockwork import Ahead, Clockwork, Due
-from regnal.replay.what_if.ending import Ending, ending, missing
+from regnal.replay.what_if.differing import Differences, Differing
+from regnal.replay.what_if.ending import Ending, ending
+from regnal.replay.what_if.falls import Falls
 from regnal.replay.what_if.outside import Outside
+from regnal.replay.what_if.speech import Speech
 from regnal.replay.what_if.substance import (
-    differs,
-    echoes,
-    is_aside,
-    is_weighty,
-    judges,
     same_decision,
 )
-from regnal.replay.what_if.words import Pair, Words, alike, paired
+from regnal.replay.what_if.words import Words, paired
 from regnal.replay.what_if.world import World
 
-EARLY: Seconds = 1.0
+EARLY: Seconds = 0.1
 """An actor that has not been seen to hear a message for so long only learned from it."""
 
 SILENCE: Seconds = 5.0
 """So long after two heartbeats without a record, repetitions were left out."""
-
-
-GRACE: Seconds = 1.0
-"""What is said so much later than it was is still the same."""
-
-
-@dataclass(slots=True)
-class Differing:
-    """A step that differs, and those that differ alike after it."""
-
-    actor: PartName
-    moment: Moment
-    heard: Envelope[Message]
-    record: RecordNumber | None
-    """Of the message; None: it is not in the journal, for only now it comes."""
-
-    then: Step[Any] | None
-    now: Step[Any] | None
-    """None: the actor heard nothing."""
-
-    @property
-    def is_minor(self) -> bool:
-        """Whether nothing is ordered otherwise but asides, and nobody judged."""
-        if not (is_aside(self.then) and is_aside(self.now)):
-            return False
-        return not (judges(self.then) or judges(self.now))
-
-    repeats: int = 0
-    then_at: Moment | None = None
-    """When the same was decided in the recording, if it was."""
-
-
-class Owed(NamedTuple):
-    """A word that was said then, and has not been said now."""
-
-    order: Envelope[Message]
-    moment: Moment
-    record: RecordNumber
 
 
 class Rerun:
@@ -109,32 +65,20 @@ class Rerun:
         probed: Probed,
     ) -> None:
         self.member = member
-        self.steps = 0
-        """That were compared."""
-
-        self.differences: list[Differing] = []
-        self.echoes: Counter[tuple[PartName, str]] = Counter()
-        self.assumed: dict[tuple[str, str], list[Moment]] = {}
-        """By kind of the order, and what was assumed: when."""
-
+        self.differences = Differences()
         self.end: Ending | None = None
         self.states: dict[PartName, Any] = {}
         self.clockwork = Clockwork(ahead)
         self.outside = Outside(member, changes, world, self.clockwork)
-        self._assuming = Assuming(member, world, self.outside, self.clockwork, probed)
+        assuming = Assuming(member, world, self.outside, self.clockwork, probed)
+        self.speech = Speech(member, self.outside, assuming, self.clockwork)
+        self._falls = Falls(member, world, self.outside, self.clockwork)
         self._deciders = {decider.name: decider for decider in deciders}
         self._world = world
         self._configuration = ahead.configuration
         self._runs = False
         self._is_fresh = False
         """Whether the daemon just started: its configuration is still to come."""
-
-        self._words: dict[MessageId, Message | None] = {}
-        """What is said now in place of recorded words; None: nothing."""
-
-        self._owed: dict[MessageId, Owed] = {}
-        self._queue: deque[Envelope[Message]] = deque()
-        """Words that were not said then, and are still to be heard."""
 
         self._early: dict[PartName, int] = {}
         """Number of the last message that was heard before that was seen."""
@@ -144,12 +88,9 @@ class Rerun:
 
         self._looked_at: Instant = float("-inf")
         self._now: Instant = float("-inf")
-        self._last: Envelope[Message] | None = None
         self._record: RecordNumber = 0
         self._noted = 0
         self._revision = world.revision
-        self._told_downs: set[tuple[MemberName, str]] = set()
-        self._number = 0
 
     def take(
         self, played: Played, player: Player, moment: Moment, *, is_changed: bool
@@ -160,7 +101,7 @@ class Rerun:
             case Replayed():
                 self._note(played, moment)
                 if self.end is not None:
-                    self._find_again(played, moment)
+                    self.differences.look_again(played, moment)
                 elif is_changed:
                     if not self._runs:
                         self._start(played, player)
@@ -189,14 +130,12 @@ class Rerun:
         self.states = {**player.states, played.actor: played.before}
         self.clockwork.clear()
         self.outside.clear()
-        self._words.clear()
-        self._owed.clear()
-        self._queue.clear()
+        self.speech.clear(played.heard)
         self._early.clear()
         self._early_then.clear()
         self._runs = True
         self._now = played.heard.at
-        self._last, self._record = played.heard, played.record
+        self._record = played.record
         self._revision = self._world.revision
         if self._is_fresh or self._configuration is None:
             return
@@ -213,7 +152,7 @@ class Rerun:
         """Every actor hears the other configuration; but what it would do at any message
         just now, it does when the next one comes."""
         was, now = (
-            self._envelope(one, self._now, "configuration_files", None)
+            self.speech.envelope(one, self._now, "configuration_files", None)
             for one in (recorded, applied)
         )
         for name, decider in self._deciders.items():
@@ -240,7 +179,8 @@ class Rerun:
         if number_of(played.heard.id) <= self._early.get(actor, 0):
             return
         self._early_then.pop(actor, None)
-        self._last, self._record = played.heard, played.record
+        self.speech.follow(played.heard)
+        self._record = played.record
         said = played.recorded.said if isinstance(played.recorded, Recorded) else ()
         now = self._in_place_of(played.heard)
         step = None if now is None else self._hear(actor, now)
@@ -264,14 +204,14 @@ class Rerun:
         beats = 2 * then.loop_wait if then is not None else 0
         if until - self._now > beats + SILENCE and not self.clockwork.sleeps(until):
             self.clockwork.clear()
-        self._expect_downs(until)
+        self._falls.expect(until)
         for due in self.clockwork.up_to(until):
             if self.outside.is_due(due):
                 self._hear_by_itself(due)
             if self.end is not None:
                 return
         self._now = until
-        self._settle(self.moment(until))
+        self._end(self.speech.settle(self.moment(until)))
         self._watch()
         if until - self._looked_at >= EARLY:
             self._looked_at = until
@@ -285,36 +225,6 @@ class Rerun:
         self._revision = self._world.revision
         shown = self._world.shown(view, self.moment(self._now))
         self._hear_by_itself(Due(self._now, "dcs", ClusterObserved(view=shown), None))
-
-    def _expect_downs(self, until: Instant) -> None:
-        """Who streams from a member that goes down notices, and its keys expire."""
-        settings, status = self.outside.now, self.outside.status
-        for down in self._world.downs.values():
-            goes_at = down.since - self.outside.offset
-            if down.member == self.member or until < goes_at or settings is None:
-                continue
-            if self._first("goes", down.member) and status is not None:
-                if self._world.upstream_of(status) == down.member:
-                    ended = ReplicationEnded(received_lsn=status.received_lsn)
-                    seen = self._world.seen(
-                        PostgresObserved(status=status), self.member, down.since
-                    )
-                    self.clockwork.expect(Due(goes_at, "postgres", ended, None))
-                    self.clockwork.expect(Due(goes_at, "postgres", seen, None))
-            keys_end_at = (
-                self._world.keys_end_at(down, settings.ttl) - self.outside.offset
-            )
-            view = self.outside.view
-            if until >= keys_end_at and view and self._first("keys", down.member):
-                shown = self._world.shown(view, self.moment(keys_end_at))
-                self.clockwork.expect(
-                    Due(keys_end_at, "dcs", ClusterObserved(view=shown), None)
-                )
-
-    def _first(self, what: str, member: MemberName) -> bool:
-        is_first = (member, what) not in self._told_downs
-        self._told_downs.add((member, what))
-        return is_first
 
     def _hear_early(self, player: Player) -> None:
         """Of what an actor only learned no record tells when it heard it; what it says
@@ -339,7 +249,7 @@ class Rerun:
                 self._compare(
                     Differing(
                         name,
-                        self.moment(self._now),
+                        self.moment(waiting.envelope.at),
                         waiting.envelope,
                         waiting.record,
                         step,
@@ -351,15 +261,11 @@ class Rerun:
 
     def _in_place_of(self, recorded: Envelope[Message]) -> Envelope[Message] | None:
         """What is heard now where this was heard then; None: nothing."""
-        if recorded.said_by not in self._deciders:
-            if recorded.cause in self._owed and isinstance(recorded.message, Outcome):
-                self._settle(self.moment(recorded.at), answered=recorded.cause)
-            return self.outside.heard(recorded, self.moment(recorded.at))
-        if recorded.id not in self._words:
-            return recorded
-        self._owed.pop(recorded.id, None)  # too late to say it in this place
-        word = self._words[recorded.id]
-        return None if word is None else replace(recorded, message=word)
+        if recorded.said_by in self._deciders:
+            return self.speech.in_place_of(recorded)
+        moment = self.moment(recorded.at)
+        self._end(self.speech.settle(moment, answered=recorded))
+        return self.outside.heard(recorded, moment)
 
     def _hear(self, actor: PartName, envelope: Envelope[Message]) -> Step[Any] | None:
         step, _ = decided(self._deciders[actor], self.states[actor], envelope)
@@ -371,12 +277,14 @@ class Rerun:
         """What was not said then."""
         at = max(due.at, self._now)
         self._now = at
-        self._queue.append(self._envelope(due.message, at, due.part, due.cause))
+        self.speech.queue.append(
+            self.speech.envelope(due.message, at, due.part, due.cause)
+        )
         self._let_hear()
 
     def _let_hear(self) -> None:
-        while self._queue and self.end is None:
-            envelope = self._queue.popleft()
+        while self.speech.queue and self.end is None:
+            envelope = self.speech.queue.popleft()
             for name, decider in self._deciders.items():
                 if not isinstance(envelope.message, decider.hears):
                     continue
@@ -390,111 +298,19 @@ class Rerun:
                 )
 
     def _compare(self, found: Differing, words: Words) -> None:
-        then, now = found.then, found.now
-        self.steps += 1
-        if differs(found.actor, then, now):
-            self._add(found)
-        elif then is not None and now is not None:
-            self.echoes.update((found.actor, name) for name in echoes(then, now))
-        unanswered = self._speak(found, words)
-        if self.end is None:
-            self.end = ending(words, unanswered, found.moment, self._record)
+        self.differences.take(found)
+        unanswered = self.speech.speak(words, found.heard, found.actor, self._record)
+        self._end(ending(words, unanswered, found.moment, self._record))
 
-    def _add(self, found: Differing) -> None:
-        for known in self.differences:
-            if known.actor == found.actor and (
-                same_decision(known.then, found.then)
-                and same_decision(known.now, found.now)
-            ):
-                known.repeats += 1
-                return
-        self.differences.append(found)
-
-    def _speak(self, found: Differing, words: Words) -> list[Message]:
-        """Give the words of a step their ways.  Returns orders without an answer."""
-        for pair in words.pairs:
-            self.clockwork.heed(replace(pair.recorded, message=pair.now))
-            if pair.now != pair.then:
-                self._words[pair.recorded.id] = pair.now
-                self.outside.replaces(pair)
-        for unsaid in words.unsaid:
-            self._words[unsaid.id] = None
-            self.outside.misses(unsaid)
-            self._assuming.withhold(unsaid.message)
-            self._owed[unsaid.id] = Owed(unsaid, found.moment, self._record)
-        unanswered = []
-        for message in words.added:
-            owed = self._pay(message)
-            if owed is not None:
-                self._words[owed.id] = message
-                self.outside.replaces(Pair(owed, owed.message, message))
-                continue
-            envelope = self._envelope(
-                message, found.heard.at, found.actor, found.heard.id
-            )
-            self.clockwork.heed(envelope)
-            self._queue.append(envelope)
-            if bearing(message) == "looking":
-                self._assuming.look(envelope)
-            elif bearing(message) == "assumed":
-                text = self._assuming.expect(envelope)
-                if text is None:
-                    unanswered.append(message)
-                else:
-                    kind = type(message).model_fields["kind"].default
-                    self.assumed.setdefault((kind, text), []).append(found.moment)
-        return unanswered
-
-    def _pay(self, message: Message) -> Envelope[Message] | None:
-        """The recorded word that is said only now, a little later than it was."""
-        for owed in self._owed.values():
-            if is_weighty(message) and alike(owed.order.message, message):
-                del self._owed[owed.order.id]
-                self.outside.gives(owed.order)
-                return owed.order
-        return None
-
-    def _settle(self, now: Moment, *, answered: MessageId | None = None) -> None:
-        """Orders that were given then and are not given in time now."""
-        for identifier, owed in list(self._owed.items()):
-            if identifier != answered and now <= owed.moment + GRACE:
-                continue
-            del self._owed[identifier]
-            if self.end is None and bearing(owed.order.message) == "acting":
-                self.end = missing(owed.order.message, owed.moment, owed.record)
+    def _end(self, end: Ending | None) -> None:
+        """The first reason counts."""
+        self.end = self.end or end
 
     def finish(self, moment: Moment) -> None:
         """Nothing more is played."""
-        self._settle(float("inf"))
-        if self.end is None:
-            text = "the recording ends, or the time that was asked for"
-            self.end = Ending(moment, self._record, "recording", None, text)
-
-    def _envelope(
-        self, message: Message, at: Instant, part: PartName, cause: MessageId | None
-    ) -> Envelope[Message]:
-        """Of what was not said then: no incarnation of the daemon is numbered 0."""
-        last = self._last
-        assert last is not None
-        self._number += 1
-        wall_us = last.hlc.wall_us + round((at - last.at) * 1e6)
-        return Envelope(
-            id=f"{self.member}/0/{self._number}",
-            hlc=HybridTime(wall_us, 0, self.member),
-            ahead_us=last.ahead_us,
-            at=at,
-            said_by=part,
-            cause=cause,
-            trace=None,
-            message=message,
-        )
-
-    def _find_again(self, played: Replayed, moment: Moment) -> None:
-        """Whether the recording came to the same decision later."""
-        for found in self.differences:
-            if found.then_at is None and found.actor == played.actor:
-                if found.now is not None and same_decision(found.now, played.step):
-                    found.then_at = moment
+        self._end(self.speech.settle(float("inf")))
+        text = "the recording ends, or the time that was asked for"
+        self._end(Ending(moment, self._record, "recording", None, text))
 
 
 def _said(step: Step[Any] | None) -> tuple[Message, ...]:

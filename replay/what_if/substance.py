@@ -130,9 +130,13 @@ def substance(message: Message) -> bytes:
 def echoes(then: Step[Any] | None, now: Step[Any] | None) -> Iterator[str]:
     """Names of what is another without being another decision: facts, and kinds of
     messages."""
-    if then is not None and now is not None:
-        if then.said == now.said and then.facts == now.facts:
-            return
+    if (
+        then is not None
+        and now is not None
+        and then.said == now.said
+        and then.facts == now.facts
+    ):
+        return
     was, has = (_values(step) for step in (then, now))
     for name in sorted(was.keys() | has.keys()):
         if was.get(name) != has.get(name):
