@@ -19,16 +19,18 @@ from typing import NamedTuple
 from regnal.actors.cast import DECIDERS
 from regnal.actors.election import ELECTION
 from regnal.actors.election_state import Election
+from regnal.journal.chain_check import Damage
 from regnal.journal.places import RecordNumber
 from regnal.journal.progress import Progress, unheard
 from regnal.journal.reader import Record, Window, scan
 from regnal.messages.base import Instant, MemberName, Seconds
 from regnal.messages.cluster import ClusterObserved, ClusterView
+from regnal.messages.envelope import MessageId
 from regnal.messages.probes import PeerStatus, ProbePeers
 from regnal.replay.evidence.evidence import Evidence, Moment
 from regnal.replay.evidence.track import When
 from regnal.replay.playback.hearing import Recorded, Unusable
-from regnal.replay.playback.player import Played, Player, Replayed
+from regnal.replay.playback.player import Played, Player, Replayed, Restored
 from regnal.replay.what_if.assuming import Probed
 from regnal.replay.what_if.changes import Changes
 from regnal.replay.what_if.clockwork import looked_ahead
@@ -66,6 +68,8 @@ class _Event(NamedTuple):
     number: int
     played: Played
     moment: Moment
+    is_quiet: bool
+    """Whether nothing but repetitions is missing before it."""
 
 
 class Asking:
@@ -96,16 +100,21 @@ class Asking:
             name: path for name, path in directories.items() if name in evidence.tracks
         }
         self._bounds = {name: self._bounds_of(name) for name in self._directories}
+        self.aheads = {
+            name: looked_ahead(path, *self._bounds[name])
+            for name, path in self._directories.items()
+        }
         self.reruns = {
             name: Rerun(
                 name,
                 DECIDERS,
                 question.changes,
                 self.world,
-                looked_ahead(path, *self._bounds[name]),
+                self.aheads[name],
                 self._asker(name),
+                question.since,
             )
-            for name, path in self._directories.items()
+            for name in self._directories
         }
         self._players: dict[MemberName, Player] = {}
 
@@ -136,13 +145,7 @@ class Asking:
                 self._count_otherwise(member, played)
                 if rerun.end is None:
                     rerun.end = self._end_by_others(member, played, moment)
-            since = self.question.since
-            rerun.take(
-                played,
-                self._players[member],
-                moment,
-                is_changed=since is None or moment >= since,
-            )
+            rerun.take(played, self._players[member], moment, is_quiet=event.is_quiet)
         for member, rerun in self.reruns.items():
             rerun.finish(last.get(member, self._begin))
 
@@ -174,7 +177,8 @@ class Asking:
         lives = {life.incarnation: life for life in self.evidence.tracks[member].lives}
         player = self._players[member] = Player(DECIDERS)
         order = moment = self.evidence.begin
-        size = number = 0
+        size = number = incarnation = 0
+        is_quiet = True
         window = Window(after=after)
         for item in scan(self._directories[member], window, with_held=True, whole=True):
             if isinstance(item, Record):
@@ -182,16 +186,20 @@ class Asking:
                     break
                 size += len(item.line)
                 self._progress(f"playing {member}", size, None)
+            is_quiet = is_quiet and not _is_loss(item)
             for played in player.take(item):
                 if isinstance(played, Replayed):
-                    life = lives.get(_incarnation(played.heard.id))
-                    if life is not None:
-                        moment = clocks.moment(When(life.boot, played.heard.at))
+                    incarnation = incarnation_of(played.heard.id)
+                life = lives.get(incarnation)
+                if life is not None and isinstance(played, Replayed | Restored):
+                    moment = clocks.moment(When(life.boot, _at(played)))
                 until = self.question.until
                 if until is not None and moment > until:
                     return
                 order, number = max(order, moment), number + 1
-                yield _Event(order, member, number, played, moment)
+                yield _Event(order, member, number, played, moment, is_quiet)
+                if isinstance(played, Replayed):
+                    is_quiet = True
 
     def _count_otherwise(self, member: MemberName, played: Replayed) -> None:
         step, recorded = played.step, played.recorded
@@ -310,5 +318,19 @@ def _shows_what_became_of(
     return keys != (now.leader_name, now.sync, now.failover)
 
 
-def _incarnation(identifier: str) -> int:
+def incarnation_of(identifier: MessageId) -> int:
     return int(identifier.rsplit("/", 2)[1])
+
+
+def _at(played: Replayed | Restored) -> Instant:
+    if isinstance(played, Replayed):
+        return played.heard.at
+    at: Instant = played.record.fields["at"]
+    return at
+
+
+def _is_loss(item: Record | Damage) -> bool:
+    """Whether records are missing here that were no repetitions."""
+    if isinstance(item, Damage):
+        return item.is_serious
+    return item.kind in ("gap", "tail_cut")

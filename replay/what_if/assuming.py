@@ -62,11 +62,12 @@ class Assuming:
                 return self._answer(order, "postgres", done)
             case ProbePeers():
                 return self._peers(order, order.message)
-            case ActivateWatchdog() if self._outside.watchdog is not None:
-                text = "the watchdog answers as it did before"
-                return self._answer(
-                    order, "watchdog_device", self._outside.watchdog, text
-                )
+            case ActivateWatchdog():
+                known = self._outside.watchdog
+                if known is None:
+                    return "nothing is known of the device, and nobody waits for it"
+                text = "the device answers as it did before"
+                return self._answer(order, "watchdog_device", known, text)
             case _:
                 return None
 

@@ -6,7 +6,7 @@ have been.  A daemon that did not run (stopped, starved) fired nothing meanwhile
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,12 @@ from regnal.journal.reader import Record, scan
 from regnal.messages.base import Instant, Message, Seconds
 from regnal.messages.envelope import Envelope, MessageId, PartName
 from regnal.messages.host import StallNoticed
+from regnal.messages.lease import (
+    LeaderAcquired,
+    LeaderHandedOver,
+    LeaderReleased,
+    LeaderRenewed,
+)
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
 
@@ -41,7 +47,12 @@ class Ahead:
 
     absences: list[Absence] = field(default_factory=list)
     configuration: Envelope[Message] | None = None
-    """The last that was applied before the window; None: none is there."""
+    """The last that was applied before the window, or the first one in it; None: none is
+    there."""
+
+    grants: list[Envelope[Message]] = field(default_factory=list)
+    """Everything that was said of the lease: also in quiet stretches, which are not
+    played."""
 
 
 def looked_ahead(
@@ -67,12 +78,15 @@ def looked_ahead(
 
 def _note(ahead: Ahead, envelope: Envelope[Message], *, is_early: bool) -> None:
     match envelope.message:
-        case ConfigurationApplied() if is_early:
-            ahead.configuration = envelope
+        case ConfigurationApplied():
+            if is_early or ahead.configuration is None:
+                ahead.configuration = envelope
         case TimerFired(name=name, due_at=due_at):
             ahead.fired.add((name, due_at))
             if envelope.at - due_at > LATE:
                 ahead.absences.append(Absence(due_at, envelope.at))
+        case LeaderAcquired() | LeaderRenewed() | LeaderReleased() | LeaderHandedOver():
+            ahead.grants.append(envelope)
         case StallNoticed(missing=missing):
             ahead.absences.append(Absence(envelope.at - missing, envelope.at))
 
@@ -82,7 +96,15 @@ def _marker(word: type[Message]) -> bytes:
 
 
 _FROM_BEFORE = (_marker(ConfigurationApplied),)
-_FROM_THE_WINDOW = (_marker(TimerFired), _marker(StallNoticed))
+_FROM_THE_WINDOW = (
+    _marker(ConfigurationApplied),
+    _marker(LeaderAcquired),
+    _marker(LeaderHandedOver),
+    _marker(LeaderReleased),
+    _marker(LeaderRenewed),
+    _marker(StallNoticed),
+    _marker(TimerFired),
+)
 
 
 class Due(NamedTuple):
@@ -115,6 +137,12 @@ class Clockwork:
         self._touched.clear()
         self._coming.clear()
 
+    def arm(self, timers: Mapping[str, Envelope[Message]]) -> None:
+        """Timers that were set before the run began, and not since."""
+        for name, order in timers.items():
+            if name not in self._touched:
+                self.heed(order)
+
     def heed(self, order: Envelope[Message]) -> None:
         """A command was said."""
         match order.message:
@@ -143,17 +171,15 @@ class Clockwork:
         """Whether the daemon did not run right before."""
         return any(a.since < until <= a.until for a in self._ahead.absences)
 
-    def up_to(self, now: Instant) -> Iterator[Due]:
+    def up_to(self, now: Instant, *, is_quiet: bool = False) -> Iterator[Due]:
         """What is due by then, one after the other, as long as it is asked for: each may
-        set timers of its own."""
-        while (due := self._next(now)) is not None:
+        set timers of its own.  `is_quiet`: recorded firings are not heard."""
+        while (due := self._next(now, is_quiet=is_quiet)) is not None:
             yield due
 
-    def _next(self, now: Instant) -> Due | None:
-        timer = min(self._own_timers(), default=None)
+    def _next(self, now: Instant, *, is_quiet: bool) -> Due | None:
+        timer = min(self._own_timers(is_quiet=is_quiet), default=None)
         coming = self._coming[0][0] if self._coming else None
-        if timer is None and coming is None:
-            return None
         if timer is not None and (coming is None or timer[0] <= coming):
             fires_at, name = timer
             if fires_at > now:
@@ -165,9 +191,9 @@ class Clockwork:
             return None
         return heapq.heappop(self._coming)[2]
 
-    def _own_timers(self) -> Iterable[tuple[Instant, str]]:
+    def _own_timers(self, *, is_quiet: bool) -> Iterable[tuple[Instant, str]]:
         for name, (at, _) in self._armed.items():
-            if (name, at) not in self._ahead.fired:
+            if is_quiet or (name, at) not in self._ahead.fired:
                 yield self._awake(at), name
 
     def _awake(self, at: Instant) -> Instant:

@@ -14,20 +14,22 @@ from regnal.messages.lease import AcquireLeader
 from regnal.messages.operations import BecomePrimary, DemotePostgres
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.evidence.gaps import Gap
+from regnal.replay.evidence.track import When
 from regnal.replay.evidence.wall import clock_text
 from regnal.replay.explaining.words import sentence_of
 from regnal.replay.playback.differing import as_json
 from regnal.replay.what_if.asking import Asking
 from regnal.replay.what_if.differing import Differing
 from regnal.replay.what_if.findings import Consequence
-from regnal.replay.what_if.outside import Lease
+from regnal.replay.what_if.leases import Lease, ended_leases
 from regnal.replay.what_if.rerun import Rerun
 
 WORTH_TELLING: Seconds = 0.05
 """Less of a difference in time is none."""
 
+SEEN_EARLIER: Seconds = 1.0
 SEEN_WITHIN: Seconds = 5.0
-"""A key that is seen to be gone so soon after its lease ended has expired."""
+"""A key that is seen to be gone so near the end of its lease has expired."""
 
 
 def consequences(asking: Asking, gap: Gap | None) -> tuple[Consequence, ...]:
@@ -144,40 +146,47 @@ def _who(asking: Asking, *, now: bool) -> tuple[MemberName, Moment] | None:
 
 def _of_leases(asking: Asking, gap: Gap | None) -> Iterator[Consequence]:
     for member, rerun in asking.reruns.items():
-        for lease in rerun.outside.leases:
-            if abs(lease.until_now - lease.until_then) < WORTH_TELLING:
-                continue
-            seen = _seen_gone(asking, member, lease)
-            if seen is not None:
-                yield _of_lease(rerun, member, lease, gap)
+        then, now = rerun.outside.then, rerun.outside.now
+        if then is None or now is None or abs(now.ttl - then.ttl) < WORTH_TELLING:
+            continue
+        for lease in ended_leases(asking.aheads[member].grants, now.ttl - then.ttl):
+            offset = _offset(asking, member, lease)
+            if _is_seen_gone(asking, member, lease.until_then + offset):
+                yield _of_lease(rerun, lease, offset, gap)
 
 
-def _seen_gone(asking: Asking, member: MemberName, lease: Lease) -> Moment | None:
-    """When somebody saw that the key had expired; None: it had not."""
+def _offset(asking: Asking, member: MemberName, lease: Lease) -> Seconds:
+    """From the holder's clock to moments."""
+    for life in asking.evidence.tracks[member].lives:
+        if life.incarnation == lease.incarnation:
+            when = When(life.boot, lease.granted)
+            return asking.evidence.clocks.moment(when) - lease.granted
+    return 0.0
+
+
+def _is_seen_gone(asking: Asking, member: MemberName, until: Moment) -> bool:
+    """Whether somebody saw that the key had expired."""
     clocks = asking.evidence.clocks
-    moments = [
-        clocks.moment(key.when)
+    return any(
+        key.holder is None
+        and -SEEN_EARLIER <= clocks.moment(key.when) - until <= SEEN_WITHIN
         for name, track in asking.evidence.tracks.items()
         if name != member
         for key in track.leader_keys
-        if key.holder is None
-    ]
-    near = [
-        moment
-        for moment in moments
-        if lease.until_then - WORTH_TELLING - 1 <= moment
-        and moment <= lease.until_then + SEEN_WITHIN
-    ]
-    return min(near, default=None)
+    )
 
 
 def _of_lease(
-    rerun: Rerun, member: MemberName, lease: Lease, gap: Gap | None
+    rerun: Rerun, lease: Lease, offset: Seconds, gap: Gap | None
 ) -> Consequence:
+    member, then, now = rerun.member, rerun.outside.then, rerun.outside.now
+    assert then is not None
+    assert now is not None
     sooner = lease.until_then - lease.until_now
+    ends_at = lease.until_now + offset
     text = (
-        f"the lease of {member}, last renewed at {clock_text(lease.granted)}, would end "
-        f"at {clock_text(lease.until_now)}, {_sooner(sooner)}"
+        f"the lease of {member}, last renewed at {clock_text(lease.granted + offset)}, "
+        f"would end at {clock_text(ends_at)}, {_sooner(sooner)}"
     )
     if gap is not None and gap.member == member and gap.ended is not None:
         was = gap.ended - gap.before.until
@@ -185,15 +194,12 @@ def _of_lease(
             "; whoever takes over can do so from then on: nobody could write for about "
             f"{max(was - sooner, 0.0):.1f} s instead of {was:.1f} s"
         )
-    then, now = rerun.outside.then, rerun.outside.now
-    if then is not None and now is not None and now.loop_wait < then.loop_wait:
+    if now.loop_wait < then.loop_wait:
         text += (
             f"; but with a heartbeat every {now.loop_wait:g} s the last renewal may be "
             f"up to {then.loop_wait - now.loop_wait:g} s later"
         )
-    return Consequence(
-        certainty="inferred", member=member, moment=lease.until_now, text=text
-    )
+    return Consequence(certainty="inferred", member=member, moment=ends_at, text=text)
 
 
 def _sooner(seconds: Seconds) -> str:

@@ -6,7 +6,7 @@ another ttl ends at another moment, and no answer counts after the order's own d
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
 from regnal.messages.cluster import (
@@ -20,10 +20,7 @@ from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
 from regnal.messages.lease import (
     AcquireLeader,
     LeaderAcquired,
-    LeaderHandedOver,
-    LeaderReleased,
     LeaderRenewed,
-    LeaseRefused,
     LeaseUnconfirmed,
     RenewLeader,
 )
@@ -38,14 +35,6 @@ from regnal.replay.what_if.world import World
 
 MAXIMUM_REMEMBERED = 4096
 """Messages of which is kept what is heard now in their place: all hear them soon."""
-
-
-class Lease(NamedTuple):
-    """Of the leader key, as it was granted last."""
-
-    granted: Moment
-    until_then: Moment
-    until_now: Moment
 
 
 class Outside:
@@ -73,9 +62,6 @@ class Outside:
         """The last answer of the device; None: it was not asked."""
 
         self.store_answers = True
-        self.leases: list[Lease] = []
-        """That ended because nobody renewed them, and the last one, in order."""
-
         self.offset: Seconds = 0.0
         """To be added to an instant of this member's clock, to have a moment."""
 
@@ -107,7 +93,6 @@ class Outside:
 
     def note(self, message: Message, moment: Moment) -> None:
         """What was said then, whether or not it is heard now."""
-        self._note_lease(message, moment)
         match message:
             case ClusterObserved(view=view):
                 self.view, self.store_answers = view, True
@@ -121,18 +106,6 @@ class Outside:
                 self.store_answers = False
             case StoreAnswered() | LeaderRenewed() | LeaderAcquired():
                 self.store_answers = True
-
-    def _note_lease(self, message: Message, moment: Moment) -> None:
-        last = self.leases[-1] if self.leases else None
-        if last is not None and moment <= last.until_then:
-            if isinstance(message, LeaderReleased | LeaderHandedOver | LeaseRefused):
-                self.leases.pop()
-                return
-            if isinstance(message, LeaderAcquired | LeaderRenewed):
-                self.leases.pop()
-        if isinstance(message, LeaderAcquired | LeaderRenewed):
-            until = self.moment(message.valid_until)
-            self.leases.append(Lease(moment, until, until + self._usually_longer))
 
     def heard(
         self, envelope: Envelope[Message], moment: Moment

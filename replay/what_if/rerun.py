@@ -15,13 +15,17 @@ ends, for from there on the recording is no evidence.
 from collections.abc import Sequence
 from typing import Any
 
+from regnal.actors.election import ELECTION
+from regnal.actors.election_state import Election
 from regnal.actors.step import Decider, Step
 from regnal.journal.entries import number_of
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, PartName
+from regnal.messages.postgres import PostgresObserved
 from regnal.messages.settings import ConfigurationApplied
+from regnal.messages.timers import CancelTimer, SetTimer
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.playback.hearing import Began, Recorded
 from regnal.replay.playback.player import (
@@ -63,8 +67,11 @@ class Rerun:
         world: World,
         ahead: Ahead,
         probed: Probed,
+        since: Moment | None,
     ) -> None:
+        """`since`: when the changes begin to hold; None: at the beginning."""
         self.member = member
+        self._since = since
         self.differences = Differences()
         self.end: Ending | None = None
         self.states: dict[PartName, Any] = {}
@@ -90,53 +97,91 @@ class Rerun:
         self._now: Instant = float("-inf")
         self._record: RecordNumber = 0
         self._noted = 0
+        self._last: Envelope[Message] | None = None
+        self._timers: dict[str, Envelope[Message]] = {}
+        """As they were set then, and may still be."""
+
+        self._is_behind = False
+        """Whether quiet time passed, and what was observed last is old."""
+
         self._revision = world.revision
 
     def take(
-        self, played: Played, player: Player, moment: Moment, *, is_changed: bool
+        self, played: Played, player: Player, moment: Moment, *, is_quiet: bool
     ) -> None:
-        """What was played, which was at that moment; `is_changed`: whether the changes
-        hold by then.  Raises ConfigurationError."""
+        """What was played, which was at that moment; `is_quiet`: whether nothing but
+        repetitions is missing before it.  Raises ConfigurationError."""
+        is_changed = self._since is None or moment >= self._since
         match played:
             case Replayed():
-                self._note(played, moment)
-                if self.end is not None:
-                    self.differences.look_again(played, moment)
-                elif is_changed:
-                    if not self._runs:
-                        self._start(played, player)
-                    self._follow(played, player)
+                self._take_step(played, player, moment, is_changed=is_changed)
             case Restored(is_doubtful=True):
-                self._runs = False  # records are missing: begin anew behind them
+                if self.end is None and is_changed and is_quiet:
+                    self._pass_quiet_time(played, player, moment)
+                else:
+                    self._runs = False  # begin anew behind what is missing
             case Began(is_opened=is_opened):
                 self._runs, self._is_fresh, self._noted = False, is_opened, 0
+                self._timers.clear()
+
+    def _take_step(
+        self, played: Replayed, player: Player, moment: Moment, *, is_changed: bool
+    ) -> None:
+        self.outside.offset = moment - played.heard.at
+        if self._runs and self.end is None:
+            self._catch_up(player)
+            self._pass_time(played.heard.at, player)
+        self._note(played, moment)
+        if self.end is not None:
+            self.differences.look_again(played, moment)
+        elif is_changed:
+            if not self._runs:
+                self._start(played, player)
+            self._follow(played)
 
     def moment(self, at: Instant) -> Moment:
         return self.outside.moment(at)
 
     def _note(self, played: Replayed, moment: Moment) -> None:
         """What was said then.  Actors hear late of what others heard long before."""
-        self.outside.offset = moment - played.heard.at
+        self._note_timers(played)
         number = number_of(played.heard.id)
         if number <= self._noted:
             return
         self._noted = number
+        self._last = played.heard
         self.outside.note(played.heard.message, moment)
         if isinstance(played.heard.message, ConfigurationApplied):
             self._configuration, self._is_fresh = played.heard, False
 
+    def _note_timers(self, played: Replayed) -> None:
+        if isinstance(played.recorded, Recorded):
+            for said in played.recorded.said:
+                match said:
+                    case Envelope(message=SetTimer(name=name)):
+                        self._timers[name] = said
+                    case Envelope(message=CancelTimer(name=name)):
+                        self._timers.pop(name, None)
+
     def _start(self, played: Replayed, player: Player) -> None:
         """Both runs part here: as if the configuration had been changed now."""
-        self.states = {**player.states, played.actor: played.before}
+        states = {**player.states, played.actor: played.before}
+        self._begin(states, played.heard.at, played.heard)
+        self._record = played.record
+
+    def _begin(
+        self, states: dict[PartName, Any], at: Instant, last: Envelope[Message]
+    ) -> None:
+        self.states = states
         self.clockwork.clear()
         self.outside.clear()
-        self.speech.clear(played.heard)
+        self.speech.clear(last)
         self._early.clear()
         self._early_then.clear()
         self._runs = True
-        self._now = played.heard.at
-        self._record = played.record
-        self._revision = self._world.revision
+        self._is_behind = False
+        self._now = at
+        self._revision = 0  # what was changed before is to be seen
         if self._is_fresh or self._configuration is None:
             return
         recorded = self._configuration.message
@@ -171,8 +216,50 @@ class Rerun:
             found = Differing(name, self.moment(self._now), now, None, then, step)
             self._compare(found, Words(added=_said(step)))
 
-    def _follow(self, played: Replayed, player: Player) -> None:
-        self._pass_time(played.heard.at, player)
+    def _pass_quiet_time(
+        self, played: Restored, player: Player, moment: Moment
+    ) -> None:
+        """Nothing but repetitions happened up to this snapshot, and most of them are not
+        in the journal: the timers tell when, and what is looked at is as it was."""
+        if not self._runs:
+            if played.replayed is None or self._last is None:
+                return
+            since = self._last.at
+            if self._since is not None:
+                since = max(since, self._since - self.outside.offset)
+            states = {**player.states, played.actor: played.replayed}
+            self._begin(states, since, self._last)
+        if self._is_behind:
+            return  # one of several snapshots
+        self._is_behind = True
+        self.clockwork.arm(self._timers)
+        until = moment - self.outside.offset
+        for due in self.clockwork.up_to(until, is_quiet=True):
+            if self.outside.is_due(due):
+                self._hear_by_itself(due)
+            if self.end is not None:
+                return
+            self._watch()
+        self._now = until
+
+    def _catch_up(self, player: Player) -> None:
+        """After quiet time: how far things have got meanwhile."""
+        state = player.states.get(ELECTION.name)
+        if not self._is_behind or not isinstance(state, Election):
+            return
+        self._is_behind = False
+        moment = self.moment(self._now)
+        observed: list[tuple[PartName, Message]] = []
+        if state.postgres is not None:
+            observed.append(("postgres", PostgresObserved(status=state.postgres)))
+        if state.cluster is not None:
+            observed.append(("dcs", ClusterObserved(view=state.cluster)))
+        for part, then in observed:
+            self.outside.note(then, moment)
+            now = self._world.seen(then, self.member, moment)
+            self._hear_by_itself(Due(self._now, part, now, None))
+
+    def _follow(self, played: Replayed) -> None:
         actor = played.actor
         if self.end is not None or actor not in self.states:
             return

@@ -1,9 +1,9 @@
 """A simulated cluster whose members write journals, as daemons do.
 
-    world = RecordedWorld(tmp_path, ("pg1", "pg2", "pg3"), ttl=30)
-    world.start()
-    world.run(60)
-    world.close()                   # tmp_path/pg1, tmp_path/pg2, ...
+world = RecordedWorld(tmp_path, ("pg1", "pg2", "pg3"), ttl=30)
+world.start()
+world.run(60)
+world.close()                   # tmp_path/pg1, tmp_path/pg2, ...
 """
 
 import json
