@@ -140,8 +140,8 @@ class Asking:
             if isinstance(played, Unusable):
                 self.troubles.append(f"{member}: {played.text}")
                 continue
+            last[member] = moment
             if isinstance(played, Replayed):
-                last[member] = moment
                 self._count_otherwise(member, played)
                 if rerun.end is None:
                     rerun.end = self._end_by_others(member, played, moment)

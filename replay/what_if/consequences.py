@@ -57,7 +57,7 @@ def verdicts(step: Step[Any] | None) -> dict[MemberName, str]:
 def _of_decisions(asking: Asking) -> Iterator[Consequence]:
     for member, rerun in asking.reruns.items():
         for found in rerun.differences.found:
-            text = _text(member, rerun, found)
+            text = "" if found.is_minor else _text(member, rerun, found)
             if text:
                 yield Consequence(
                     certainty="shown", member=member, moment=found.moment, text=text

@@ -6,7 +6,7 @@ from typing import Any
 
 from regnal.actors.step import Step
 from regnal.journal.places import RecordNumber
-from regnal.messages.base import Message
+from regnal.messages.base import Message, Seconds
 from regnal.messages.envelope import Envelope, PartName
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.playback.player import Replayed
@@ -16,7 +16,11 @@ from regnal.replay.what_if.substance import (
     is_aside,
     judges,
     same_decision,
+    weighty,
 )
+
+GRACE: Seconds = 1.0
+"""What is decided or said so much sooner or later is still the same."""
 
 
 @dataclass(slots=True)
@@ -37,9 +41,22 @@ class Differing:
     then_at: Moment | None = None
     """When the same was decided in the recording, if it was."""
 
+    now_at: Moment | None = None
+    """When the recorded decision is taken now, if soon."""
+
+    is_repeated: bool = False
+    """Whether it was decided so in the recording right before."""
+
     @property
     def is_minor(self) -> bool:
-        """Whether nothing is ordered otherwise but asides, and nobody judged."""
+        """Whether nothing is ordered otherwise but asides and nobody judged, or the same
+        is only decided a moment sooner or later."""
+        if self.is_repeated:
+            return True
+        if self.then is None and self.then_at is not None:
+            return self.then_at - self.moment <= GRACE
+        if self.now_at is not None and not weighty(self.now):
+            return True
         if not (is_aside(self.then) and is_aside(self.now)):
             return False
         return not (judges(self.then) or judges(self.now))
@@ -60,6 +77,12 @@ class Differences:
         """Compare what was decided then and now."""
         self.steps += 1
         then, now = step.then, step.now
+        for known in self.found:
+            if not 0 <= step.moment - known.moment <= GRACE or step.now is None:
+                continue
+            if known.actor == step.actor and same_decision(known.then, step.now):
+                known.now_at = step.moment
+                step.is_repeated = True
         if differs(step.actor, then, now):
             self._add(step)
         elif then is not None and now is not None:

@@ -132,9 +132,8 @@ class Rerun:
             self._catch_up(player)
             self._pass_time(played.heard.at, player)
         self._note(played, moment)
-        if self.end is not None:
-            self.differences.look_again(played, moment)
-        elif is_changed:
+        self.differences.look_again(played, moment)
+        if is_changed and self.end is None:
             if not self._runs:
                 self._start(played, player)
             self._follow(played)
@@ -166,11 +165,15 @@ class Rerun:
     def _start(self, played: Replayed, player: Player) -> None:
         """Both runs part here: as if the configuration had been changed now."""
         states = {**player.states, played.actor: played.before}
-        self._begin(states, played.heard.at, played.heard)
         self._record = played.record
+        self._begin(states, player, played.heard.at, played.heard)
 
     def _begin(
-        self, states: dict[PartName, Any], at: Instant, last: Envelope[Message]
+        self,
+        states: dict[PartName, Any],
+        player: Player,
+        at: Instant,
+        last: Envelope[Message],
     ) -> None:
         self.states = states
         self.clockwork.clear()
@@ -182,6 +185,7 @@ class Rerun:
         self._is_behind = False
         self._now = at
         self._revision = 0  # what was changed before is to be seen
+        self._hear_early(player)  # of the time before
         if self._is_fresh or self._configuration is None:
             return
         recorded = self._configuration.message
@@ -228,7 +232,7 @@ class Rerun:
             if self._since is not None:
                 since = max(since, self._since - self.outside.offset)
             states = {**player.states, played.actor: played.replayed}
-            self._begin(states, since, self._last)
+            self._begin(states, player, since, self._last)
         if self._is_behind:
             return  # one of several snapshots
         self._is_behind = True
@@ -350,9 +354,9 @@ class Rerun:
         """What is heard now where this was heard then; None: nothing."""
         if recorded.said_by in self._deciders:
             return self.speech.in_place_of(recorded)
-        moment = self.moment(recorded.at)
-        self._end(self.speech.settle(moment, answered=recorded))
-        return self.outside.heard(recorded, moment)
+        if self.speech.keeps(recorded):
+            return None  # until it is asked for
+        return self.outside.heard(recorded, self.moment(recorded.at))
 
     def _hear(self, actor: PartName, envelope: Envelope[Message]) -> Step[Any] | None:
         step, _ = decided(self._deciders[actor], self.states[actor], envelope)

@@ -16,20 +16,17 @@ from regnal.messages.base import (
     MemberName,
     Message,
     Outcome,
-    Seconds,
 )
 from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
 from regnal.replay.evidence.evidence import Moment
-from regnal.replay.what_if.answers import bearing
+from regnal.replay.what_if.answers import LATENCY, bearing
 from regnal.replay.what_if.assuming import Assuming
-from regnal.replay.what_if.clockwork import Clockwork
+from regnal.replay.what_if.clockwork import Clockwork, Due
+from regnal.replay.what_if.differing import GRACE
 from regnal.replay.what_if.ending import Ending, missing
 from regnal.replay.what_if.outside import Outside
 from regnal.replay.what_if.substance import is_weighty
 from regnal.replay.what_if.words import Pair, Words, alike
-
-GRACE: Seconds = 1.0
-"""What is said so much later than it was is still the same."""
 
 
 class Owed(NamedTuple):
@@ -38,6 +35,8 @@ class Owed(NamedTuple):
     order: Envelope[Message]
     moment: Moment
     record: RecordNumber
+    answers: dict[MessageId, Envelope[Message]]
+    """That came meanwhile."""
 
 
 class Speech:
@@ -104,26 +103,31 @@ class Speech:
             self._words[unsaid.id] = None
             self._outside.misses(unsaid)
             self._assuming.withhold(unsaid.message)
-            self._owed[unsaid.id] = Owed(unsaid, moment, record)
+            self._owed[unsaid.id] = Owed(unsaid, moment, record, {})
         unanswered = []
         for message in words.added:
             owed = self._owed_of(message)
             if owed is not None:
-                self._outside.gives(owed)
-                self._stand(Pair(owed, owed.message, message))
+                self._outside.gives(owed.order)
+                self._stand(Pair(owed.order, owed.order.message, message))
+                self._deliver(owed, heard.at)
             elif not self._say(self.envelope(message, heard.at, part, heard.id)):
                 unanswered.append(message)
         return unanswered
 
-    def settle(
-        self, now: Moment, *, answered: Envelope[Message] | None = None
-    ) -> Ending | None:
-        """Orders that are not given in time, or whose recorded answer is there."""
+    def keeps(self, answer: Envelope[Message]) -> bool:
+        """Whether it answers an order that may still be given."""
+        owed = self._owed.get(answer.cause or "")
+        if owed is None or not isinstance(answer.message, Outcome):
+            return False
+        owed.answers.setdefault(answer.id, answer)
+        return True
+
+    def settle(self, now: Moment) -> Ending | None:
+        """Orders that are not given in time."""
         end = None
-        is_answer = answered is not None and isinstance(answered.message, Outcome)
-        cause = answered.cause if answered is not None and is_answer else None
         for identifier, owed in list(self._owed.items()):
-            if identifier != cause and now <= owed.moment + GRACE:
+            if now <= owed.moment + GRACE:
                 continue
             del self._owed[identifier]
             if end is None and bearing(owed.order.message) == "acting":
@@ -177,12 +181,19 @@ class Speech:
                 self.assumed.setdefault((kind, text), []).append(moment)
         return True
 
-    def _owed_of(self, message: Message) -> Envelope[Message] | None:
+    def _owed_of(self, message: Message) -> Owed | None:
         """The recorded word that is said only now."""
         if not is_weighty(message):
             return None
         for owed in self._owed.values():
             if alike(owed.order.message, message):
-                del self._owed[owed.order.id]
-                return owed.order
+                return self._owed.pop(owed.order.id)
         return None
+
+    def _deliver(self, owed: Owed, at: Instant) -> None:
+        """The answers that came before the order was given."""
+        for answer in owed.answers.values():
+            now = self._outside.heard(answer, self._outside.moment(answer.at))
+            if now is not None:
+                due = Due(at + LATENCY, now.said_by, now.message, owed.order.id)
+                self._clockwork.expect(due)
