@@ -31,6 +31,7 @@ from regnal.messages.incidents import (
 from regnal.messages.lease import RenewLeader
 from regnal.messages.postgres import (
     AdvanceSlot,
+    CheckDivergence,
     CopyLogicalSlots,
     CreateSlot,
     DropSlot,
@@ -88,6 +89,7 @@ _BEARINGS: dict[type[Command], Bearing] = {
     CopyLogicalSlots: "aside",
     RenewLeader: "assumed",
     ProbePeers: "assumed",
+    CheckDivergence: "assumed",
     ActivateWatchdog: "assumed",
     WriteSync: "assumed",
     DeleteSync: "assumed",

@@ -62,11 +62,15 @@ class Question:
     until: Moment | None = None
 
 
+class _Settled(NamedTuple):
+    """All of a group of snapshots have been taken."""
+
+
 class _Event(NamedTuple):
     order: Moment
     member: MemberName
     number: int
-    played: Played
+    played: Played | _Settled
     moment: Moment
     is_quiet: bool
     """Whether nothing but repetitions is missing before it."""
@@ -141,12 +145,18 @@ class Asking:
                 self.troubles.append(f"{member}: {played.text}")
                 continue
             last[member] = moment
+            if isinstance(played, _Settled):
+                rerun.pass_quiet_time(self._players[member])
+                continue
             if isinstance(played, Replayed):
                 self._count_otherwise(member, played)
                 if rerun.end is None:
                     rerun.end = self._end_by_others(member, played, moment)
             rerun.take(played, self._players[member], moment, is_quiet=event.is_quiet)
         for member, rerun in self.reruns.items():
+            down = self.world.downs.get(member)
+            if down is not None and rerun.end is None:
+                rerun.end = Ending(down.since, 0, "is_down", None, "it is down")
             rerun.finish(last.get(member, self._begin))
 
     @property
@@ -178,7 +188,7 @@ class Asking:
         player = self._players[member] = Player(DECIDERS)
         order = moment = self.evidence.begin
         size = number = incarnation = 0
-        is_quiet = True
+        is_quiet, was_snapshot = True, False
         window = Window(after=after)
         for item in scan(self._directories[member], window, with_held=True, whole=True):
             if isinstance(item, Record):
@@ -187,6 +197,11 @@ class Asking:
                 size += len(item.line)
                 self._progress(f"playing {member}", size, None)
             is_quiet = is_quiet and not _is_loss(item)
+            is_snapshot = isinstance(item, Record) and item.kind == "snapshot"
+            if was_snapshot and not is_snapshot:
+                number += 1
+                yield _Event(order, member, number, _Settled(), moment, is_quiet)
+            was_snapshot = is_snapshot
             for played in player.take(item):
                 if isinstance(played, Replayed):
                     incarnation = incarnation_of(played.heard.id)
@@ -200,6 +215,8 @@ class Asking:
                 yield _Event(order, member, number, played, moment, is_quiet)
                 if isinstance(played, Replayed):
                     is_quiet = True
+        if was_snapshot:
+            yield _Event(order, member, number + 1, _Settled(), moment, is_quiet)
 
     def _count_otherwise(self, member: MemberName, played: Replayed) -> None:
         step, recorded = played.step, played.recorded

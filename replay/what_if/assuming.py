@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from regnal.messages.base import Instant, MemberName, Message
+from regnal.messages.base import LSN, Instant, MemberName, Message
 from regnal.messages.cluster import ClusterObserved, KeyRefused, KeyWritten, SyncState
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import ActivateWatchdog
 from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed, RenewLeader
 from regnal.messages.postgres import (
+    CheckDivergence,
+    DivergenceChecked,
     ObservePostgres,
     PostgresObserved,
     SetSynchronousStandbys,
@@ -56,12 +58,13 @@ class Assuming:
                 )
             case SetSynchronousStandbys(value=value):
                 self._world.standby_names[self._member] = value
-                status = self._outside.status
-                lsn = (status.write_lsn or 0) if status is not None else 0
-                done = SynchronousStandbysSet(value=value, lsn=lsn)
-                return self._answer(order, "postgres", done)
+                done = SynchronousStandbysSet(value=value, lsn=self._position)
+                text = f"PostgreSQL takes synchronous_standby_names = '{value}'"
+                return self._answer(order, "postgres", done, text)
             case ProbePeers():
                 return self._peers(order, order.message)
+            case CheckDivergence(upstream=upstream):
+                return self._diverged(order, upstream.member)
             case ActivateWatchdog():
                 known = self._outside.watchdog
                 if known is None:
@@ -97,12 +100,39 @@ class Assuming:
                 known = self._world.standby_names.get(self._member, names or "")
                 self._world.standby_names[self._member] = known
 
+    def _diverged(self, order: Envelope[Message], upstream: str | None) -> str | None:
+        status, moment = self._outside.status, self._outside.moment(order.at)
+        if status is None or upstream is None:
+            return None
+        if not self._world.is_down(upstream, moment):
+            return None
+        checked = DivergenceChecked(
+            verdict="unknown",
+            local_timeline=status.timeline,
+            local_lsn=status.position,
+            upstream_timeline=0,
+            switch_lsn=None,
+        )
+        return self._answer(order, "postgres", checked, f"{upstream} does not answer")
+
+    @property
+    def _position(self) -> LSN:
+        """Where the WAL is, as far as every standby that streams has it: nobody recorded
+        when one of them had more."""
+        status = self._outside.status
+        if status is None:
+            return 0
+        flushed = [one.flush_lsn for one in status.senders if one.flush_lsn is not None]
+        return min([status.write_lsn or 0, *flushed])
+
     def _renewed(self, order: Envelope[Message], renew: RenewLeader) -> str:
         if not self._outside.store_answers:
             silence = LeaseUnconfirmed(action="renew", error="no answer")
             self._clockwork.expect(Due(renew.deadline, "dcs", silence, order.id))
             return "the DCS does not answer, as it did not then"
-        renewed = LeaderRenewed(member=self._member, valid_until=order.at + renew.ttl)
+        until = order.at + renew.ttl
+        self._world.leases[self._member] = self._outside.moment(until)
+        renewed = LeaderRenewed(member=self._member, valid_until=until)
         return self._answer(order, "dcs", renewed, "the DCS renews the lease")
 
     def _sync(self, order: Envelope[Message], wanted: WriteSync | DeleteSync) -> str:

@@ -137,10 +137,11 @@ class Clockwork:
         self._touched.clear()
         self._coming.clear()
 
-    def arm(self, timers: Mapping[str, Envelope[Message]]) -> None:
+    def arm(self, timers: Mapping[str, Envelope[Message]], since: Instant) -> None:
         """Timers that were set before the run began, and not since."""
         for name, order in timers.items():
-            if name not in self._touched:
+            is_open = isinstance(order.message, SetTimer) and order.message.at > since
+            if is_open and name not in self._touched:
                 self.heed(order)
 
     def heed(self, order: Envelope[Message]) -> None:

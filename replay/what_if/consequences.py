@@ -68,6 +68,9 @@ def _text(member: MemberName, rerun: Rerun, found: Differing) -> str:
     """What the decision means for who may write; empty: nothing by itself."""
     then, now, at = found.then, found.now, clock_text(found.moment)
     if says(now, AcquireLeader) and not says(then, AcquireLeader):
+        if found.then_at is not None:
+            by = _sooner(found.then_at - found.moment)
+            return f"{member} would ask for the leader key at {at}, {by}"
         return f"{member} would ask for the leader key at {at}"
     if says(then, AcquireLeader) and not says(now, AcquireLeader):
         if _later(rerun, found, AcquireLeader):
@@ -135,7 +138,8 @@ def _who(asking: Asking, *, now: bool) -> tuple[MemberName, Moment] | None:
         (one.moment, member)
         for member, rerun in asking.reruns.items()
         for one in rerun.differences.found
-        if says(one.now if now else one.then, AcquireLeader)
+        if not one.is_minor
+        and says(one.now if now else one.then, AcquireLeader)
         and not says(one.then if now else one.now, AcquireLeader)
     ]
     if not found:

@@ -12,10 +12,11 @@ that is noted; where the differing words would have another answer from outside 
 ends, for from there on the recording is no evidence.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from regnal.actors.election import ELECTION
+from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_state import Election
 from regnal.actors.step import Decider, Step
 from regnal.journal.entries import number_of
@@ -23,9 +24,10 @@ from regnal.journal.places import RecordNumber
 from regnal.messages.base import Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, PartName
+from regnal.messages.lease import LeaderRenewed
 from regnal.messages.postgres import PostgresObserved
 from regnal.messages.settings import ConfigurationApplied
-from regnal.messages.timers import CancelTimer, SetTimer
+from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.playback.hearing import Began, Recorded
 from regnal.replay.playback.player import (
@@ -54,6 +56,15 @@ EARLY: Seconds = 0.1
 
 SILENCE: Seconds = 5.0
 """So long after two heartbeats without a record, repetitions were left out."""
+
+
+class Quiet(NamedTuple):
+    """A stretch of time of which only the last of all repetitions is in the journal."""
+
+    states: dict[PartName, Any]
+    """Where each actor stood when it began."""
+
+    until: Moment
 
 
 class Rerun:
@@ -101,8 +112,9 @@ class Rerun:
         self._timers: dict[str, Envelope[Message]] = {}
         """As they were set then, and may still be."""
 
-        self._is_behind = False
-        """Whether quiet time passed, and what was observed last is old."""
+        self._quiet: Quiet | None = None
+        self._is_silent = False
+        """Whether what is said is of the time before the changes."""
 
         self._revision = world.revision
 
@@ -117,7 +129,7 @@ class Rerun:
                 self._take_step(played, player, moment, is_changed=is_changed)
             case Restored(is_doubtful=True):
                 if self.end is None and is_changed and is_quiet:
-                    self._pass_quiet_time(played, player, moment)
+                    self._note_quiet_time(played, player, moment)
                 else:
                     self._runs = False  # begin anew behind what is missing
             case Began(is_opened=is_opened):
@@ -129,7 +141,6 @@ class Rerun:
     ) -> None:
         self.outside.offset = moment - played.heard.at
         if self._runs and self.end is None:
-            self._catch_up(player)
             self._pass_time(played.heard.at, player)
         self._note(played, moment)
         self.differences.look_again(played, moment)
@@ -167,6 +178,7 @@ class Rerun:
         states = {**player.states, played.actor: played.before}
         self._record = played.record
         self._begin(states, player, played.heard.at, played.heard)
+        self._change()
 
     def _begin(
         self,
@@ -182,24 +194,26 @@ class Rerun:
         self._early.clear()
         self._early_then.clear()
         self._runs = True
-        self._is_behind = False
         self._now = at
         self._revision = 0  # what was changed before is to be seen
         self._hear_early(player)  # of the time before
+
+    def _change(self) -> None:
+        """Every actor hears the other configuration."""
         if self._is_fresh or self._configuration is None:
             return
         recorded = self._configuration.message
         assert isinstance(recorded, ConfigurationApplied)
         applied = self.outside.configured(recorded)
         if applied.settings != recorded.settings:
-            self._change(recorded, applied)
+            self._configure(recorded, applied)
             self._let_hear()
 
-    def _change(
+    def _configure(
         self, recorded: ConfigurationApplied, applied: ConfigurationApplied
     ) -> None:
-        """Every actor hears the other configuration; but what it would do at any message
-        just now, it does when the next one comes."""
+        """What an actor would do at any message just now, it does when the next one
+        comes."""
         was, now = (
             self.speech.envelope(one, self._now, "configuration_files", None)
             for one in (recorded, applied)
@@ -220,38 +234,69 @@ class Rerun:
             found = Differing(name, self.moment(self._now), now, None, then, step)
             self._compare(found, Words(added=_said(step)))
 
-    def _pass_quiet_time(
+    def _note_quiet_time(
         self, played: Restored, player: Player, moment: Moment
     ) -> None:
-        """Nothing but repetitions happened up to this snapshot, and most of them are not
-        in the journal: the timers tell when, and what is looked at is as it was."""
-        if not self._runs:
-            if played.replayed is None or self._last is None:
-                return
-            since = self._last.at
-            if self._since is not None:
-                since = max(since, self._since - self.outside.offset)
-            states = {**player.states, played.actor: played.replayed}
-            self._begin(states, player, since, self._last)
-        if self._is_behind:
-            return  # one of several snapshots
-        self._is_behind = True
-        self.clockwork.arm(self._timers)
-        until = moment - self.outside.offset
-        for due in self.clockwork.up_to(until, is_quiet=True):
+        """Nothing but repetitions happened up to these snapshots, one of each actor."""
+        if self._quiet is not None:
+            return
+        states = {name: player.settled(name) for name in player.states}
+        states[played.actor] = played.replayed
+        known = {name: state for name, state in states.items() if state is not None}
+        self._quiet = Quiet(known, moment)
+
+    def pass_quiet_time(self, player: Player) -> None:
+        """Up to the snapshots that were taken.  Most of the repetitions are not in the
+        journal: timers tell when they were, and what is looked at is as it was at the end.
+        """
+        quiet, self._quiet = self._quiet, None
+        state = player.states.get(ELECTION.name)
+        if quiet is None or self.has_ended or self._last is None:
+            return
+        if not isinstance(state, Election):
+            self._runs = False
+            return
+        if self._runs:
+            self._observe(state)
+        else:
+            self._begin_quietly(quiet, player, state, self._last)
+        down = self._world.downs.get(self.member)
+        until = quiet.until if down is None else min(quiet.until, down.since)
+        at = until - self.outside.offset
+        self._hear_what_is_due(self.clockwork.up_to(at, is_quiet=True))
+        self._now = max(self._now, at)
+
+    def _hear_what_is_due(self, dues: Iterable[Due]) -> None:
+        for due in dues:
             if self.outside.is_due(due):
                 self._hear_by_itself(due)
-            if self.end is not None:
+            if self.has_ended:
                 return
             self._watch()
-        self._now = until
 
-    def _catch_up(self, player: Player) -> None:
-        """After quiet time: how far things have got meanwhile."""
-        state = player.states.get(ELECTION.name)
-        if not self._is_behind or not isinstance(state, Election):
-            return
-        self._is_behind = False
+    def _begin_quietly(
+        self, quiet: Quiet, player: Player, state: Election, last: Envelope[Message]
+    ) -> None:
+        """Begin where the changes do.  Up to there all went its way: the lease, if there
+        is one, was just renewed."""
+        since = last.at
+        if self._since is not None:
+            since = max(since, self._since - self.outside.offset)
+        self._begin(quiet.states, player, since, last)
+        self._is_silent = True
+        if state.has_lease and state.settings is not None:
+            until = since + state.settings.ttl
+            renewed = LeaderRenewed(member=self.member, valid_until=until)
+            self._hear_by_itself(Due(since, "dcs", renewed, None))
+        self._observe(state)
+        fired = TimerFired(name=HEARTBEAT, due_at=since)
+        self._hear_by_itself(Due(since, "timers", fired, None))
+        self._is_silent = False
+        self.clockwork.arm(self._timers, since)
+        self._change()
+
+    def _observe(self, state: Election) -> None:
+        """How far things have got by the end of quiet time."""
         moment = self.moment(self._now)
         observed: list[tuple[PartName, Message]] = []
         if state.postgres is not None:
@@ -296,11 +341,7 @@ class Rerun:
         if until - self._now > beats + SILENCE and not self.clockwork.sleeps(until):
             self.clockwork.clear()
         self._falls.expect(until)
-        for due in self.clockwork.up_to(until):
-            if self.outside.is_due(due):
-                self._hear_by_itself(due)
-            if self.end is not None:
-                return
+        self._hear_what_is_due(self.clockwork.up_to(until))
         self._now = until
         self._end(self.speech.settle(self.moment(until)))
         self._watch()
@@ -389,9 +430,16 @@ class Rerun:
                 )
 
     def _compare(self, found: Differing, words: Words) -> None:
+        if self._is_silent:
+            self.speech.say_quietly(words.added, found.heard, found.actor)
+            return
         self.differences.take(found)
         unanswered = self.speech.speak(words, found.heard, found.actor, self._record)
         self._end(ending(words, unanswered, found.moment, self._record))
+
+    @property
+    def has_ended(self) -> bool:
+        return self.end is not None
 
     def _end(self, end: Ending | None) -> None:
         """The first reason counts."""

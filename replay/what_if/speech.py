@@ -6,18 +6,22 @@ little while, for it may be said later, and then has the recorded answer after a
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from regnal.journal.encoding import kind_of
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import (
+    Command,
     Instant,
     MemberName,
     Message,
     Outcome,
 )
+from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
+from regnal.messages.lease import AcquireLeader
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.what_if.answers import LATENCY, bearing
 from regnal.replay.what_if.assuming import Assuming
@@ -36,7 +40,7 @@ class Owed(NamedTuple):
     moment: Moment
     record: RecordNumber
     answers: dict[MessageId, Envelope[Message]]
-    """That came meanwhile."""
+    """What came of it meanwhile."""
 
 
 class Speech:
@@ -115,13 +119,30 @@ class Speech:
                 unanswered.append(message)
         return unanswered
 
-    def keeps(self, answer: Envelope[Message]) -> bool:
-        """Whether it answers an order that may still be given."""
-        owed = self._owed.get(answer.cause or "")
-        if owed is None or not isinstance(answer.message, Outcome):
-            return False
-        owed.answers.setdefault(answer.id, answer)
-        return True
+    def say_quietly(
+        self, words: Sequence[Message], heard: Envelope[Message], part: PartName
+    ) -> None:
+        """Only the member's own timers and actors hear it."""
+        for message in words:
+            word = self.envelope(message, heard.at, part, heard.id)
+            self._clockwork.heed(word)
+            if not isinstance(message, Command):
+                self.queue.append(word)
+
+    def keeps(self, said: Envelope[Message]) -> bool:
+        """Whether it came of an order that may still be given: its answer, or a view in
+        which the lease is ours."""
+        owed = self._owed.get(said.cause or "")
+        match said.message:
+            case Outcome() if owed is not None:
+                owed.answers.setdefault(said.id, said)
+                return True
+            case ClusterObserved(view=view) if view.leader_name == self._member:
+                for other in self._owed.values():
+                    if isinstance(other.order.message, AcquireLeader):
+                        other.answers.setdefault(said.id, said)
+                        return True
+        return False
 
     def settle(self, now: Moment) -> Ending | None:
         """Orders that are not given in time."""
