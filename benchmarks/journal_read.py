@@ -44,8 +44,12 @@ _PREVIOUS = re.compile(rb'(?<="previous":")[0-9a-f]{32}')
 _HLC = re.compile(rb'(?<="hlc":")[^"]+')
 
 
-def make(directory: Path, size: int) -> None:
-    """A journal of about so many bytes."""
+def make(directory: Path, size: int, *, with_starts: bool = False) -> None:
+    """A journal of about so many bytes.
+
+    `with_starts`: each repetition is a life of the daemon, so that it can be replayed;
+    else the records of a segment are of one.
+    """
     directory.mkdir()
     bodies = [
         record.line.partition(b",")[2].rpartition(b',"hash"')[0]
@@ -60,7 +64,7 @@ def make(directory: Path, size: int) -> None:
             if file is not None:
                 file.close()
             file = segment_path(directory, number + 1).open("wb")
-        elif is_start:
+        elif is_start and not with_starts:
             continue  # the same segment goes on
         number += 1
         made, own = line(number, _PREVIOUS.sub(own.encode(), text), own)
@@ -146,20 +150,20 @@ PARTS = ("look", "window")
 
 def measure(name: str, directory: Path) -> None:
     """In the child: one line of JSON."""
-    before = _peak()
+    before = peak()
     begun, used = time.perf_counter(), time.process_time()
     records = MEASURES[name][2](directory)
     result = {
         "records": records,
         "seconds": time.perf_counter() - begun,
         "cpu": time.process_time() - used,
-        "peak": _peak(),
+        "peak": peak(),
         "before": before,
     }
     print(json.dumps(result))
 
 
-def _peak() -> float:
+def peak() -> float:
     """Mebibytes.  Not getrusage: its ru_maxrss begins with that of the parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -23,6 +23,9 @@ COMMANDS = {
     "explain": _command("explain", "explain", "Tell what happened, and why"),
     "journal": _command("journal", "journal", "Read and check the journals"),
     "replay": _command("replay", "replay", "Repeat what the journals recorded"),
+    "testcase": _command(
+        "testcase", "testcase", "Make a regression test of an incident"
+    ),
     "rules": _command("tables", "rules", "Print the decision table of the election"),
     "states": _command("tables", "states", "Print the states of the supervisor"),
     "validate-config": _command(

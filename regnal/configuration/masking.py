@@ -5,7 +5,7 @@ from typing import Any
 
 MASK = "***"
 
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"passw(or)?d|passphrase|secret|token(?!s)|auth_data|private_key", re.IGNORECASE
 )
 """Names of options, arguments and parameters whose value is not shown."""
@@ -23,7 +23,7 @@ def masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             name: MASK
-            if _SECRET_NAME.search(name) and inner is not None
+            if SECRET_NAME.search(name) and inner is not None
             else masked(inner)
             for name, inner in value.items()
         }

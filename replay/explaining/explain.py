@@ -24,7 +24,7 @@ from regnal.replay.explaining.lesser_story import story_of_episode
 from regnal.replay.explaining.outage_story import story_of_outage
 from regnal.replay.explaining.story import IncidentTold, Story, Trouble
 from regnal.replay.explaining.telling import Frame, verdict_sentence
-from regnal.replay.explaining.window import surroundings
+from regnal.replay.explaining.window import Surroundings, surroundings
 
 BEFORE: Seconds = 2.0
 AFTER: Seconds = 3.0
@@ -114,8 +114,8 @@ class Investigation:
 
     def story(self, incident: Incident) -> Story:
         """All that is told of it.  Raises OSError."""
-        since, until = incident.began - BEFORE, self._until(incident)
-        around = surroundings(self._directories, self.evidence, since, until)
+        since, until = self._window(incident)
+        around = self.surroundings(incident)
         frame = Frame(
             evidence=self.evidence,
             incident=incident,
@@ -132,14 +132,20 @@ class Investigation:
             return story_of_outage(frame)
         return story_of_episode(frame)
 
-    def _until(self, incident: Incident) -> Moment:
+    def surroundings(self, incident: Incident) -> Surroundings:
+        """The messages and steps of all members that belong to it.  Raises OSError."""
+        since, until = self._window(incident)
+        return surroundings(self._directories, self.evidence, since, until)
+
+    def _window(self, incident: Incident) -> tuple[Moment, Moment]:
         """What belongs to the next outage is not told with this one."""
         later = [
             other.began
             for other in self.incidents
             if other.gap is not None and other.began > incident.began
         ]
-        return max(incident.ended, min([incident.ended + AFTER, *later]))
+        until = max(incident.ended, min([incident.ended + AFTER, *later]))
+        return incident.began - BEFORE, until
 
     def _worth_telling(self) -> list[Incident]:
         serious = [one for one in self.incidents if one.weight != "notice"]

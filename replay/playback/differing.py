@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
 from regnal.actors.step import Decider
+from regnal.journal.decoding import adapter_of
 from regnal.journal.encoding import json_bytes, plain
 
 NOT_THERE = "(not there)"
@@ -56,7 +56,7 @@ def as_json(value: object) -> Any:
 def state_json(decider: Decider[Any], state: Any) -> Any:
     """A state, as a snapshot has it."""
     try:
-        dumped = TypeAdapter(decider.state).dump_python(state, mode="json")
+        dumped = adapter_of(decider.state).dump_python(state, mode="json")
         return json.loads(json_bytes(dumped))
     except PydanticSerializationError:
         return as_json(state)

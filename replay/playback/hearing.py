@@ -165,6 +165,13 @@ class Hearing:
         box = self._mailboxes.get(actor)
         return () if box is None else tuple(box.waiting)
 
+    def last_heard(self, actor: PartName) -> MessageId | None:
+        """The last message that the actor is known to have heard."""
+        box = self._mailboxes.get(actor)
+        if box is None or not box.heard or not self._life:
+            return None
+        return f"{self._life}/{box.heard}"
+
     def is_seen(self, actor: PartName) -> bool:
         """Whether the daemon of the journal has this actor, as far as it is read."""
         box = self._mailboxes.get(actor)

@@ -189,6 +189,7 @@ def test_an_actor_that_this_program_has_not_is_told_once(tmp_path: Path) -> None
     assert result.troubles == ["record 2: this program has no actor 'election'"]
 
 
+@pytest.mark.invented_steps
 def test_a_failure_that_happens_again_is_no_difference(tmp_path: Path) -> None:
     member = Member(tmp_path).open()
     heard = member.enter(StoreUnreachable(error="odd", unanswered_for=1.0))
