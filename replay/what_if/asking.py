@@ -45,7 +45,7 @@ REACHES_WITHIN: Seconds = 0.1
 """What one member does reaches another, through the DCS, at the earliest about then."""
 
 ANSWERS_FOR: Seconds = 1.0
-"""A daemon that has recorded nothing for so long, and nothing later, is gone."""
+"""A daemon that has recorded nothing for so long, and nothing later, may be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +276,13 @@ class Asking:
         return probed
 
     def peer(self, name: MemberName, moment: Moment) -> PeerStatus | None:
-        """What the member would answer; None: its journal is not here."""
-        if self.world.is_down(name, moment) or not self._runs(name, moment):
-            error = DOWN if name in self.world.downs else "its daemon did not run"
-            return PeerStatus(name=name, answered=False, error=error)
+        """What the member would answer; None: its journal is not here, or has ended, and
+        nobody asked it then."""
+        if self.world.is_down(name, moment):
+            return PeerStatus(name=name, answered=False, error=DOWN)
         rerun = self.reruns.get(name)
-        if rerun is None or name not in self._players:
-            return None
+        if rerun is None or not self._runs(name, moment):
+            return self.world.answer_of(name, moment)
         state = rerun.states.get(ELECTION.name) or self._players[name].states.get(
             ELECTION.name
         )
@@ -291,11 +291,11 @@ class Asking:
         return _status_of(state)
 
     def _runs(self, name: MemberName, moment: Moment) -> bool:
-        """Whether its daemon runs; true where no journal tells."""
-        lives = self.evidence.lives.get(name)
-        if not lives:
-            return True
-        return any(one.began <= moment <= one.last + ANSWERS_FOR for one in lives)
+        """Whether its daemon still wrote its journal."""
+        return any(
+            one.began <= moment <= one.last + ANSWERS_FOR
+            for one in self.evidence.lives.get(name, ())
+        )
 
 
 def _status_of(state: Election) -> PeerStatus:

@@ -84,7 +84,7 @@ class Assuming:
                 seen: Message = PostgresObserved(status=status)
                 seen = self._world.seen(seen, self._member, moment)
                 self._clockwork.expect(Due(at, "postgres", seen, order.id))
-            case ReadCluster() if view is not None and self._outside.store_answers:
+            case ReadCluster() if view is not None and self._answers(order):
                 shown = ClusterObserved(view=self._world.shown(view, moment))
                 self._clockwork.expect(Due(at, "dcs", shown, order.id))
 
@@ -99,6 +99,9 @@ class Assuming:
                 names = status.synchronous_standby_names if status else None
                 known = self._world.standby_names.get(self._member, names or "")
                 self._world.standby_names[self._member] = known
+
+    def _answers(self, order: Envelope[Message]) -> bool:
+        return self._clockwork.store_answers(order.at)
 
     def _diverged(self, order: Envelope[Message], upstream: str | None) -> str | None:
         status, moment = self._outside.status, self._outside.moment(order.at)
@@ -126,7 +129,7 @@ class Assuming:
         return min([status.write_lsn or 0, *flushed])
 
     def _renewed(self, order: Envelope[Message], renew: RenewLeader) -> str:
-        if not self._outside.store_answers:
+        if not self._answers(order):
             silence = LeaseUnconfirmed(action="renew", error="no answer")
             self._clockwork.expect(Due(renew.deadline, "dcs", silence, order.id))
             return "the DCS does not answer, as it did not then"

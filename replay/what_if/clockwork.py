@@ -6,6 +6,7 @@ have been.  A daemon that did not run (stopped, starved) fired nothing meanwhile
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,17 @@ from regnal.journal.encoding import kind_of
 from regnal.journal.places import RecordNumber
 from regnal.journal.reader import Record, scan
 from regnal.messages.base import Instant, Message, Seconds
+from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from regnal.messages.envelope import Envelope, MessageId, PartName
 from regnal.messages.host import StallNoticed
 from regnal.messages.lease import (
+    AcquireLeader,
     LeaderAcquired,
     LeaderHandedOver,
     LeaderReleased,
     LeaderRenewed,
+    LeaseUnconfirmed,
+    RenewLeader,
 )
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
@@ -30,12 +35,18 @@ from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
 LATE: Seconds = 0.25
 """A timer that fires so much too late tells that the daemon did not run."""
 
+ROUND_TRIP: Seconds = 0.1
+"""An order given so shortly before one that got no answer gets none either."""
+
 
 class Absence(NamedTuple):
-    """The daemon did not run."""
+    """The daemon did not run, or the store did not answer."""
 
     since: Instant
     until: Instant
+
+    def covers(self, at: Instant) -> bool:
+        return self.since <= at < self.until
 
 
 @dataclass
@@ -46,13 +57,22 @@ class Ahead:
     """Timers that fired, with when they were due."""
 
     absences: list[Absence] = field(default_factory=list)
+    silences: list[Absence] = field(default_factory=list)
+    """When the store did not answer, from the first order on that it left unanswered."""
+
     configuration: Envelope[Message] | None = None
     """The last that was applied before the window, or the first one in it; None: none is
     there."""
 
+    asked: Envelope[Message] | None = None
+    """The last order to acquire or renew the lease."""
+
     grants: list[Envelope[Message]] = field(default_factory=list)
     """Everything that was said of the lease: also in quiet stretches, which are not
     played."""
+
+    def store_answers(self, at: Instant) -> bool:
+        return not any(silence.covers(at) for silence in self.silences)
 
 
 def looked_ahead(
@@ -85,10 +105,36 @@ def _note(ahead: Ahead, envelope: Envelope[Message], *, is_early: bool) -> None:
             ahead.fired.add((name, due_at))
             if envelope.at - due_at > LATE:
                 ahead.absences.append(Absence(due_at, envelope.at))
+        case RenewLeader() | AcquireLeader():
+            ahead.asked = envelope
         case LeaderAcquired() | LeaderRenewed() | LeaderReleased() | LeaderHandedOver():
             ahead.grants.append(envelope)
+            _end_silence(ahead, envelope.at)
+        case StoreAnswered():
+            _end_silence(ahead, envelope.at)
+        case StoreUnreachable(unanswered_for=seconds):
+            _begin_silence(ahead, envelope.at - seconds)
+        case LeaseUnconfirmed():
+            asked = ahead.asked
+            is_answer = asked is not None and asked.id == envelope.cause
+            since = asked.at if asked is not None and is_answer else envelope.at
+            _begin_silence(ahead, since - ROUND_TRIP)
         case StallNoticed(missing=missing):
             ahead.absences.append(Absence(envelope.at - missing, envelope.at))
+
+
+def _begin_silence(ahead: Ahead, since: Instant) -> None:
+    last = ahead.silences[-1] if ahead.silences else None
+    if last is None or last.until != math.inf:
+        ahead.silences.append(Absence(since, math.inf))
+    elif since < last.since:
+        ahead.silences[-1] = Absence(since, math.inf)
+
+
+def _end_silence(ahead: Ahead, at: Instant) -> None:
+    last = ahead.silences[-1] if ahead.silences else None
+    if last is not None and last.until == math.inf:
+        ahead.silences[-1] = Absence(last.since, at)
 
 
 def _marker(word: type[Message]) -> bytes:
@@ -97,6 +143,11 @@ def _marker(word: type[Message]) -> bytes:
 
 _FROM_BEFORE = (_marker(ConfigurationApplied),)
 _FROM_THE_WINDOW = (
+    _marker(AcquireLeader),
+    _marker(RenewLeader),
+    _marker(LeaseUnconfirmed),
+    _marker(StoreAnswered),
+    _marker(StoreUnreachable),
     _marker(ConfigurationApplied),
     _marker(LeaderAcquired),
     _marker(LeaderHandedOver),
@@ -168,6 +219,9 @@ class Clockwork:
         self._count += 1
         heapq.heappush(self._coming, (due.at, self._count, due))
 
+    def store_answers(self, at: Instant) -> bool:
+        return self._ahead.store_answers(at)
+
     def sleeps(self, until: Instant) -> bool:
         """Whether the daemon did not run right before."""
         return any(a.since < until <= a.until for a in self._ahead.absences)
@@ -200,6 +254,6 @@ class Clockwork:
     def _awake(self, at: Instant) -> Instant:
         """When the daemon ran, from then on."""
         for absence in self._ahead.absences:
-            if absence.since <= at < absence.until:
+            if absence.covers(at):
                 at = absence.until
         return at

@@ -8,6 +8,8 @@ its ttl, and that the key is given to who asks first.
 from collections.abc import Iterator
 from typing import Any
 
+from regnal.actors.election import ELECTION
+from regnal.actors.election_state import Election
 from regnal.actors.step import Step
 from regnal.messages.base import MemberName, Message, Seconds
 from regnal.messages.lease import AcquireLeader
@@ -34,7 +36,11 @@ SEEN_WITHIN: Seconds = 5.0
 
 def consequences(asking: Asking, gap: Gap | None) -> tuple[Consequence, ...]:
     """In the order of their moments; `gap`: the outage of the incident."""
-    found = [*_of_decisions(asking), *_of_leases(asking, gap)]
+    found = [
+        *_of_decisions(asking),
+        *_of_last_moments(asking),
+        *_of_leases(asking, gap),
+    ]
     found.sort(key=lambda one: one.moment or 0.0)
     return (*found, *_of_the_race(asking, gap))
 
@@ -62,6 +68,27 @@ def _of_decisions(asking: Asking) -> Iterator[Consequence]:
                 yield Consequence(
                     certainty="shown", member=member, moment=found.moment, text=text
                 )
+
+
+def _of_last_moments(asking: Asking) -> Iterator[Consequence]:
+    """When who does not stop as it did must stop at last."""
+    for member, rerun in asking.reruns.items():
+        state = rerun.states.get(ELECTION.name)
+        if not isinstance(state, Election) or state.last_moment is None:
+            continue
+        for found in rerun.differences.found:
+            if found.is_minor or not says(found.then, DemotePostgres):
+                continue
+            moment = rerun.moment(state.last_moment)
+            if says(found.now, DemotePostgres) or moment <= found.moment:
+                continue
+            text = (
+                f"if its lease is not renewed {member} stops taking writes at "
+                f"{clock_text(moment)}, {_sooner(found.moment - moment)}"
+            )
+            yield Consequence(
+                certainty="inferred", member=member, moment=moment, text=text
+            )
 
 
 def _text(member: MemberName, rerun: Rerun, found: Differing) -> str:

@@ -12,8 +12,6 @@ from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
-    StoreAnswered,
-    StoreUnreachable,
 )
 from regnal.messages.envelope import Envelope, MessageId
 from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
@@ -25,6 +23,7 @@ from regnal.messages.lease import (
     RenewLeader,
 )
 from regnal.messages.postgres import PostgresObserved, PostgresStatus
+from regnal.messages.probes import PeersProbed
 from regnal.messages.settings import ConfigurationApplied, Settings
 from regnal.messages.timers import TimerFired
 from regnal.replay.evidence.evidence import Moment
@@ -61,7 +60,6 @@ class Outside:
         self.watchdog: WatchdogActivated | WatchdogFailed | None = None
         """The last answer of the device; None: it was not asked."""
 
-        self.store_answers = True
         self.offset: Seconds = 0.0
         """To be added to an instant of this member's clock, to have a moment."""
 
@@ -95,17 +93,15 @@ class Outside:
         """What was said then, whether or not it is heard now."""
         match message:
             case ClusterObserved(view=view):
-                self.view, self.store_answers = view, True
+                self.view = view
                 self._world.note(view, moment)
             case PostgresObserved(status=status):
                 self.status = status
                 self._world.note_status(self._member, status, moment)
+            case PeersProbed(peers=peers):
+                self._world.note_peers(peers, moment)
             case WatchdogActivated() | WatchdogFailed():
                 self.watchdog = message
-            case StoreUnreachable() | LeaseUnconfirmed():
-                self.store_answers = False
-            case StoreAnswered() | LeaderRenewed() | LeaderAcquired():
-                self.store_answers = True
 
     def heard(
         self, envelope: Envelope[Message], moment: Moment
@@ -118,8 +114,9 @@ class Outside:
 
     def is_due(self, due: Due) -> bool:
         """Whether what was expected still comes: no silence where an answer came."""
-        is_silence = isinstance(due.message, LeaseUnconfirmed)
-        return not is_silence or self._deadlines.get(due.cause or "") != _ANSWERED
+        if not isinstance(due.message, LeaseUnconfirmed):
+            return True
+        return self._deadlines.get(due.cause or "") != _ANSWERED
 
     def replaces(self, pair: Pair) -> None:
         """An order differs from the recorded one, whose answer it gets."""

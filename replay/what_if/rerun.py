@@ -268,7 +268,8 @@ class Rerun:
 
     def _hear_what_is_due(self, dues: Iterable[Due]) -> None:
         for due in dues:
-            if self.outside.is_due(due):
+            self._end(self.speech.settle(self.moment(due.at)))
+            if self.outside.is_due(due) and not self.has_ended:
                 self._hear_by_itself(due)
             if self.has_ended:
                 return

@@ -28,6 +28,9 @@ from regnal.messages.probes import (
 )
 from regnal.replay.evidence.evidence import Moment
 
+ANSWER_HOLDS: Seconds = 10.0
+"""What a member answered may be taken for its answer so much later."""
+
 DOWN = "assumed to be down"
 
 
@@ -74,6 +77,7 @@ class World:
     leases: dict[MemberName, Moment] = field(default_factory=dict)
     """When the last lease of each member ends, or ended, now."""
 
+    _answers: dict[MemberName, tuple[Moment, PeerStatus]] = field(default_factory=dict)
     view: ClusterView | None = None
     """The last one that anybody observed, as recorded: only who has which address is
     read from it."""
@@ -133,6 +137,16 @@ class World:
     def next_revision(self) -> str:
         """Of a key that is written now."""
         return f"what-if/{self.revision + 1}"
+
+    def note_peers(self, peers: tuple[PeerStatus, ...], moment: Moment) -> None:
+        """What members answered when somebody asked them."""
+        for peer in peers:
+            self._answers[peer.name] = (moment, peer)
+
+    def answer_of(self, name: MemberName, moment: Moment) -> PeerStatus | None:
+        """The last, if that is not long ago."""
+        asked_at, peer = self._answers.get(name, (float("-inf"), None))
+        return peer if moment - asked_at <= ANSWER_HOLDS else None
 
     def note_status(
         self, member: MemberName, status: PostgresStatus, moment: Moment
