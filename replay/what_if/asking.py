@@ -158,6 +158,25 @@ class Asking:
             if down is not None and rerun.end is None:
                 rerun.end = Ending(down.since, 0, "is_down", None, "it is down")
             rerun.finish(last.get(member, self._begin))
+        self._cut_what_came_late()
+
+    def _cut_what_came_late(self) -> None:
+        """That a member acts otherwise is known a moment later only; what the others
+        decided meanwhile counts up to when they would have heard of it."""
+        first = self.first_end
+        if first is None or first[1].why == "does_not_act":
+            return
+        member, end = first
+        until = end.moment + REACHES_WITHIN
+        for name, rerun in self.reruns.items():
+            rerun.differences.found = [
+                one
+                for one in rerun.differences.found
+                if name == member or one.moment <= until
+            ]
+            if name != member and rerun.end is not None and rerun.end.moment > until:
+                text = f"it would hear of what {member} does"
+                rerun.end = Ending(until, 0, "hears_of_it", None, text)
 
     @property
     def _begin(self) -> Moment:

@@ -45,7 +45,7 @@ class Differing:
     """When the recorded decision is taken now, if soon."""
 
     is_repeated: bool = False
-    """Whether it was decided so in the recording right before."""
+    """Whether the other run decided so right before."""
 
     @property
     def is_minor(self) -> bool:
@@ -78,11 +78,13 @@ class Differences:
         self.steps += 1
         then, now = step.then, step.now
         for known in self.found:
-            if not 0 <= step.moment - known.moment <= GRACE or step.now is None:
+            if known.actor != step.actor or step.moment - known.moment > GRACE:
                 continue
-            if known.actor == step.actor and same_decision(known.then, step.now):
+            if step.now is not None and same_decision(known.then, step.now):
                 known.now_at = step.moment
                 step.is_repeated = True
+            if known.now is not None and same_decision(known.now, step.then):
+                step.is_repeated = not weighty(step.now)
         if differs(step.actor, then, now):
             self._add(step)
         elif then is not None and now is not None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from regnal.journal.encoding import kind_of
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import Message
+from regnal.messages.envelope import Envelope
 from regnal.messages.probes import ProbePeers
 from regnal.replay.evidence.evidence import Moment
-from regnal.replay.what_if.words import Words
 
 Why: TypeAlias = Literal[
     "acts", "does_not_act", "acts_otherwise", "hears_of_it", "is_down", "recording"
@@ -34,21 +34,30 @@ class Ending:
     text: str
 
 
+class Given(NamedTuple):
+    """An order whose answer nobody recorded."""
+
+    order: Message
+    end: Ending
+    """What it brings about, unless the recording gives the same order a moment later."""
+
+
 def ending(
-    words: Words, unanswered: Sequence[Message], moment: Moment, record: RecordNumber
-) -> Ending | None:
-    """What orders without an answer bring about; None: the recording goes on."""
-    if not unanswered:
-        return None
-    order = unanswered[0]
+    order: Message,
+    unsaid: Sequence[Envelope[Message]],
+    moment: Moment,
+    record: RecordNumber,
+) -> Given:
+    """`unsaid`: what the same step said then, and does not say now."""
     kind = kind_of(type(order))
-    if any(type(envelope.message) is type(order) for envelope in words.unsaid):
-        text = f"{kind} is ordered otherwise: what came of it then is no answer to it"
-        return Ending(moment, record, "acts_otherwise", kind, text)
+    why: Why = "acts"
     text = f"{kind} was not ordered then: nobody recorded what would come of it"
-    if isinstance(order, ProbePeers):
+    if any(type(envelope.message) is type(order) for envelope in unsaid):
+        why = "acts_otherwise"
+        text = f"{kind} is ordered otherwise: what came of it then is no answer to it"
+    elif isinstance(order, ProbePeers):
         text += "; the journals of all that are asked would tell"
-    return Ending(moment, record, "acts", kind, text)
+    return Given(order, Ending(moment, record, why, kind, text))
 
 
 def missing(order: Message, moment: Moment, record: RecordNumber) -> Ending:

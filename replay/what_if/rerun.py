@@ -12,13 +12,15 @@ that is noted; where the differing words would have another answer from outside 
 ends, for from there on the recording is no evidence.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from regnal.actors.election import ELECTION
 from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_state import Election
+from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
 from regnal.actors.step import Decider, Step
+from regnal.actors.supervisor_state import Supervisor
 from regnal.journal.entries import number_of
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import Instant, MemberName, Message, Seconds
@@ -41,7 +43,7 @@ from regnal.replay.what_if.assuming import Assuming, Probed
 from regnal.replay.what_if.changes import Changes, with_settings
 from regnal.replay.what_if.clockwork import Ahead, Clockwork, Due
 from regnal.replay.what_if.differing import Differences, Differing
-from regnal.replay.what_if.ending import Ending, ending
+from regnal.replay.what_if.ending import Ending
 from regnal.replay.what_if.falls import Falls
 from regnal.replay.what_if.outside import Outside
 from regnal.replay.what_if.speech import Speech
@@ -253,8 +255,9 @@ class Rerun:
         state = player.states.get(ELECTION.name)
         if quiet is None or self.has_ended or self._last is None:
             return
-        if not isinstance(state, Election):
-            self._runs = False
+        is_quiet = _standing(quiet.states) == _standing(player.states)
+        if not is_quiet or not isinstance(state, Election):
+            self._runs = False  # more than repetitions: begin anew behind it
             return
         if self._runs:
             self._observe(state)
@@ -265,6 +268,8 @@ class Rerun:
         at = until - self.outside.offset
         self._hear_what_is_due(self.clockwork.up_to(at, is_quiet=True))
         self._now = max(self._now, at)
+        if _standing(self.states) != _standing(player.states):
+            self._runs = False  # there was more to it
 
     def _hear_what_is_due(self, dues: Iterable[Due]) -> None:
         for due in dues:
@@ -435,8 +440,7 @@ class Rerun:
             self.speech.say_quietly(words.added, found.heard, found.actor)
             return
         self.differences.take(found)
-        unanswered = self.speech.speak(words, found.heard, found.actor, self._record)
-        self._end(ending(words, unanswered, found.moment, self._record))
+        self.speech.speak(words, found.heard, found.actor, self._record)
 
     @property
     def has_ended(self) -> bool:
@@ -451,6 +455,29 @@ class Rerun:
         self._end(self.speech.settle(float("inf")))
         text = "the recording ends, or the time that was asked for"
         self._end(Ending(moment, self._record, "recording", None, text))
+
+
+def _standing(states: Mapping[PartName, Any]) -> tuple[object, ...]:
+    """What stays as it is while nothing but repetitions happens."""
+    election, supervisor = (
+        states.get(ELECTION.name),
+        states.get(POSTGRES_SUPERVISOR.name),
+    )
+    if not isinstance(election, Election) or not isinstance(supervisor, Supervisor):
+        return (object(),)
+    return (
+        election.phase,
+        election.busy,
+        election.following,
+        election.leader,
+        election.has_lease,
+        election.failed_intent,
+        election.shutdown,
+        election.store_lost_at is None,
+        supervisor.intent,
+        supervisor.outstanding,
+        supervisor.background,
+    )
 
 
 def _said(step: Step[Any] | None) -> tuple[Message, ...]:

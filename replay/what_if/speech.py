@@ -27,7 +27,7 @@ from regnal.replay.what_if.answers import LATENCY, bearing
 from regnal.replay.what_if.assuming import Assuming
 from regnal.replay.what_if.clockwork import Clockwork, Due
 from regnal.replay.what_if.differing import GRACE
-from regnal.replay.what_if.ending import Ending, missing
+from regnal.replay.what_if.ending import Ending, Given, ending, missing
 from regnal.replay.what_if.outside import Outside
 from regnal.replay.what_if.substance import is_weighty
 from regnal.replay.what_if.words import Pair, Words, alike
@@ -67,6 +67,9 @@ class Speech:
         """What is said now in place of recorded words; None: nothing."""
 
         self._owed: dict[MessageId, Owed] = {}
+        self._given: list[Given] = []
+        """Orders without an answer, that the recording may give in a moment."""
+
         self._last: Envelope[Message] | None = None
         self._number = 0
 
@@ -74,6 +77,7 @@ class Speech:
         """The run begins anew, after this recorded message."""
         self._words.clear()
         self._owed.clear()
+        self._given.clear()
         self.queue.clear()
         self._last = last
 
@@ -95,29 +99,28 @@ class Speech:
         heard: Envelope[Message],
         part: PartName,
         record: RecordNumber,
-    ) -> list[Message]:
-        """Give the words of a step their ways.
-
-        Returns the orders whose answer nobody knows: from there on nothing is evidence.
-        """
+    ) -> None:
+        """Give the words of a step their ways."""
         for pair in words.pairs:
             self._stand(pair)
         moment = self._outside.moment(heard.at)
         for unsaid in words.unsaid:
             self._words[unsaid.id] = None
+            if self._was_given(unsaid.message):
+                continue
             self._outside.misses(unsaid)
             self._assuming.withhold(unsaid.message)
             self._owed[unsaid.id] = Owed(unsaid, moment, record, {})
-        unanswered = []
         for message in words.added:
             owed = self._owed_of(message)
             if owed is not None:
                 self._outside.gives(owed.order)
                 self._stand(Pair(owed.order, owed.order.message, message))
                 self._deliver(owed, heard.at)
-            elif not self._say(self.envelope(message, heard.at, part, heard.id)):
-                unanswered.append(message)
-        return unanswered
+                continue
+            word = self.envelope(message, heard.at, part, heard.id)
+            if not self._say(word):
+                self._given.append(ending(message, words.unsaid, moment, record))
 
     def say_quietly(
         self, words: Sequence[Message], heard: Envelope[Message], part: PartName
@@ -145,8 +148,10 @@ class Speech:
         return False
 
     def settle(self, now: Moment) -> Ending | None:
-        """Orders that are not given in time."""
-        end = None
+        """Orders that are not given in time, or were given and not answered in time."""
+        late = [one for one in self._given if now > one.end.moment + GRACE]
+        self._given = [one for one in self._given if one not in late]
+        end = late[0].end if late else None
         for identifier, owed in list(self._owed.items()):
             if now <= owed.moment + GRACE:
                 continue
@@ -173,6 +178,14 @@ class Speech:
             trace=None,
             message=message,
         )
+
+    def _was_given(self, message: Message) -> bool:
+        """Whether it has been said, a moment sooner than it was then."""
+        for given in self._given:
+            if alike(given.order, message):
+                self._given.remove(given)
+                return True
+        return False
 
     def _stand(self, pair: Pair) -> None:
         """The word stands in the place of the recorded one."""
