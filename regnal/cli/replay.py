@@ -15,6 +15,11 @@ COMMANDS = {
         "what_if_command",
         "What would have been decided otherwise?",
     ),
+    "steps": LazyCommand(
+        "regnal.cli.replay_steps",
+        "steps_command",
+        "Every step as this program takes it, for what-if --code",
+    ),
     "state": LazyCommand(
         "regnal.cli.replay_state",
         "state_command",

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -18,17 +19,20 @@ from regnal.cli.progress import progress_shown
 from regnal.configuration.problems import ConfigurationError
 from regnal.journal.moments import parse_moment
 from regnal.journal.progress import Progress
+from regnal.journal.reader import Window
 from regnal.messages.base import MemberName, Seconds
 from regnal.replay.case import Case
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.evidence.incidents import Incident
 from regnal.replay.evidence.wall import wall_seconds
 from regnal.replay.explaining.explain import LATEST, Investigation, NoSuchIncident
-from regnal.replay.telling.what_if import what_if_text
+from regnal.replay.telling.what_if import other_code_text, what_if_text
 from regnal.replay.what_if.answering import answer
 from regnal.replay.what_if.asking import Asking, Question
 from regnal.replay.what_if.changes import Change, Changes, parsed_change
 from regnal.replay.what_if.findings import Answer, Trouble
+from regnal.replay.what_if.other_code import CannotRun, compared, steps_of
+from regnal.replay.what_if.steps import step_lines
 
 BEFORE: Seconds = 60.0
 """So long before an incident the changes hold: the lease has been renewed under them."""
@@ -36,7 +40,8 @@ BEFORE: Seconds = 60.0
 AFTER: Seconds = 3.0
 
 HELP = f"""\
-Ask what would have been decided under another configuration, or with a member down.
+Ask what would have been decided under another configuration, with a member down, or by
+another version of the program.
 
 The recorded inputs of all members go through the deciders of this program once more: as
 they are, and as if the configuration had been changed (--set) before the incident, or a
@@ -51,6 +56,7 @@ Examples:
   regnal replay what-if journals --set ttl=20
   regnal replay what-if journals -i reign-4711 --set synchronous_mode=true
   regnal replay what-if journals --set pg2:tags.nofailover=true
+  regnal replay what-if journals --code ../regnal-next
   regnal replay what-if incident.tar.gz --down pg2@07:31:02 --json | jq .first
 """
 
@@ -85,6 +91,12 @@ def _changes(
     help="A member that is down from then on, or all the time (repeatable).",
 )
 @click.option(
+    "--code",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    metavar="PATH",
+    help="Another version: a checkout, or an environment in which it is installed.",
+)
+@click.option(
     "-i",
     "--incident",
     metavar="WHICH",
@@ -96,14 +108,21 @@ def _changes(
 def what_if_command(
     changes: tuple[Change, ...],
     downs: tuple[str, ...],
+    code: Path | None,
     incident: str | None,
     as_json: bool,
     is_full: bool,
     **places: Any,
 ) -> None:
-    if not changes and not downs:
-        raise click.UsageError("say what shall be otherwise: --set or --down")
     options = PlaceOptions(**places)
+    if code is not None:
+        if changes or downs or incident:
+            raise click.UsageError("--code goes with --since and --until alone")
+        _tell_other_code(code, options, as_json=as_json)
+        return
+    if not changes and not downs:
+        text = "say what shall be otherwise: --set, --down or --code"
+        raise click.UsageError(text)
     if incident is not None and (options.since or options.until):
         raise click.UsageError("give --incident, or --since and --until, not both")
     wanted = Wanted(changes, downs, incident)
@@ -116,6 +135,31 @@ def what_if_command(
             width = shutil.get_terminal_size((100, 24)).columns
             text = what_if_text(found, width=width, style=coloured, is_full=is_full)
             click.echo(text)
+        tell_troubles(case)
+    if found.verdict == "differs":
+        raise click.exceptions.Exit(1)
+
+
+def _tell_other_code(code: Path, options: PlaceOptions, *, as_json: bool) -> None:
+    window = Window(since=options.since, until=options.until)
+    bounds = [("--since", options.since), ("--until", options.until)]
+    given = [part for name, value in bounds if value for part in (name, value)]
+    with opened_places(options) as case:
+        directories = {one.member: one.directory for one in case.journals}
+        try:
+            there = steps_of(code, directories, given)
+        except CannotRun as error:
+            _refuse(f"--code {error}")
+        here = [
+            line
+            for member, directory in directories.items()
+            for line in step_lines(member, directory, window)
+        ]
+        found = compared(here, there)
+        if as_json:
+            click.echo(found.model_dump_json(indent=2))
+        else:
+            click.echo(other_code_text(found, style=coloured))
         tell_troubles(case)
     if found.verdict == "differs":
         raise click.exceptions.Exit(1)

@@ -11,7 +11,7 @@ from regnal.replay.evidence.wall import clock_text
 from regnal.replay.explaining.words import INSTANTS, sentence_of
 from regnal.replay.playback.differing import NOT_THERE, changes
 from regnal.replay.telling.text import WIDEST, Style, plain
-from regnal.replay.what_if.findings import Answer, Difference, End, Side
+from regnal.replay.what_if.findings import Answer, CodeAnswer, Difference, End, Side
 
 SHOWN = 8
 """Further decisions that differ; all of them where that is wanted."""
@@ -27,7 +27,7 @@ def what_if_text(
     """The headline, the first decision that differs, what follows, and how far the
     recording is evidence."""
     width = min(width, WIDEST)
-    bad = answer.verdict == "differs" and _is_serious(answer)
+    bad = answer.verdict == "differs"
     lines = [style(line, "heading") for line in _wrapped(_title(answer), width)]
     lines += [style(line, "dim") for line in _wrapped(_when(answer), width)]
     lines += [""]
@@ -56,8 +56,6 @@ def headline(answer: Answer) -> str:
     inferred = f", but {answer.consequences[0].text}" if answer.consequences else ""
     if first is None:
         return f"Every decision would be the same{inferred or _AS_FAR}."
-    if first.is_minor:
-        return f"Nothing that bears on who may write would be another{inferred or _AS_FAR}; lesser steps would."
     now = first.now.rule if first.now is not None else None
     then = first.then.rule if first.then is not None else None
     return (
@@ -67,10 +65,6 @@ def headline(answer: Answer) -> str:
 
 
 _AS_FAR = ", as far as the recording goes"
-
-
-def _is_serious(answer: Answer) -> bool:
-    return answer.first is not None and not answer.first.is_minor
 
 
 def _title(answer: Answer) -> str:
@@ -97,8 +91,7 @@ def _sections(
 ) -> Iterator[tuple[str, Iterator[str]]]:
     first = answer.first
     if first is not None:
-        title = "First decision that differs" if not first.is_minor else "Lesser steps"
-        yield title, _difference(first, style)
+        yield "First decision that differs", _difference(first, style)
     yield "What follows", _consequences(answer, width)
     if answer.verdict != "unchanged":
         yield "Where the recording ends to be evidence", _ends(answer, width, style)
@@ -236,7 +229,7 @@ def _others(answer: Answer, style: Style, *, is_full: bool) -> Iterator[str]:
     )
     left = len(others) - len(shown) + (0 if is_full else lesser)
     if left:
-        yield style(f"  and {left} more, --full shows them", "dim")
+        yield style(f"  and {left} more or lesser steps, --full shows them", "dim")
 
 
 def _assumed(answer: Answer, width: int, *, is_full: bool) -> Iterator[str]:
@@ -287,3 +280,27 @@ def _item(text: str, width: int, indent: int) -> list[str]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width)
+
+
+def other_code_text(answer: CodeAnswer, *, style: Style = plain) -> str:
+    """The first step of each member that another version takes otherwise."""
+    if answer.verdict == "same":
+        return style(f"{answer.steps:,} steps compared: all are the same there", "good")
+    told = f"{answer.steps:,} steps compared: {answer.count:,} are others there"
+    lines = [style(told, "bad")]
+    for one in answer.differences:
+        lines += [
+            "",
+            style(
+                f"{one.member}: first at record {one.record}, "
+                f"{clock_text(one.moment)}, {one.actor} on {one.heard}",
+                "heading",
+            ),
+        ]
+        for change in changes(one.here, one.there):
+            name = change.path or "step"
+            if change.recorded not in (NOT_THERE, None):
+                lines.append(style(f"  - {name}: {_short(change.recorded)}", "bad"))
+            if change.replayed not in (NOT_THERE, None):
+                lines.append(style(f"  + {name}: {_short(change.replayed)}", "good"))
+    return "\n".join(lines)

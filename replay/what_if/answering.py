@@ -37,8 +37,8 @@ def answer(
         _member(name, rerun) for name, rerun in sorted(asking.reruns.items())
     )
     differences = sorted(
-        (one for member in members for one in member.differences),
-        key=lambda one: (one.is_minor, one.moment, one.member),
+        (one for member in members for one in member.differences if not one.is_minor),
+        key=lambda one: (one.moment, one.member),
     )
     ends = [
         member.end
@@ -57,7 +57,7 @@ def answer(
         since=question.since,
         until=question.until,
         incident=incident.name if incident is not None else None,
-        verdict="differs" if differences else "same" if is_changed else "unchanged",
+        verdict="unchanged" if not is_changed else "differs" if differences else "same",
         first=differences[0] if differences else None,
         end=min(ends, key=lambda end: (end.why == "hears_of_it", end.moment))
         if ends

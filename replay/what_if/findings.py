@@ -164,10 +164,11 @@ class Answer(Finding):
     until: Moment | None
     incident: str | None
     verdict: Literal["same", "differs", "unchanged"]
-    """unchanged: the changes change nothing that anybody decides by."""
+    """same: lesser steps may differ.  unchanged: the changes change nothing that anybody
+    decides by."""
 
     first: Difference | None
-    """The first that bears on what happens next; of others only if there are no such."""
+    """The first that is not minor; None: there is none."""
 
     end: End | None
     """Where the recording ends to be evidence, of the member where that is first."""
@@ -178,3 +179,33 @@ class Answer(Finding):
     echoes: tuple[Echo, ...]
     warnings: tuple[str, ...]
     troubles: tuple[Trouble, ...]
+
+
+class CodeDifference(Finding):
+    """The first step of a member that another version of the program takes otherwise."""
+
+    member: MemberName
+    actor: str
+    record: int
+    moment: Moment
+    heard: str
+    here: dict[str, Any] | None
+    """`rule`, `facts` and `said`, or `error`; None: the actor says nothing."""
+
+    there: dict[str, Any] | None
+
+
+class CodeAnswer(Finding):
+    """The same recording through another version."""
+
+    question: Literal["other_code"] = "other_code"
+    format: int = WHAT_IF_FORMAT
+    verdict: Literal["same", "differs"]
+    steps: int
+    """Of this version, that were compared."""
+
+    count: int
+    """Of steps that differ."""
+
+    differences: tuple[CodeDifference, ...]
+    """The first of each member that has any; what comes after may follow from it."""
