@@ -6,7 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from regnal.demo.cluster import Amend, as_it_is
-from tests.scenarios.journals import assert_chains_are_whole, assert_replays
+from tests.scenarios.journals import (
+    assert_chains_are_whole,
+    assert_one_primary_at_a_time,
+    assert_replays,
+)
 from tests.servers.etcd import EtcdCluster, needs_etcd
 from tests.servers.members import EmbeddedRaft, Stage, StoreSwitch, ThreeEtcd, stage
 
@@ -45,7 +49,8 @@ def amend() -> Amend:
 def shared_stage(
     store: StoreSwitch, synchronous: bool, amend: Amend, request: pytest.FixtureRequest
 ) -> Iterator[Stage]:
-    """In the end every step that any scenario led to comes out again."""
+    """In the end every step that any scenario led to comes out again, and nothing shows
+    two primaries."""
     failed_before = request.session.testsfailed
     with stage(store, amend, synchronous=synchronous) as playing:
         yield playing
@@ -55,6 +60,7 @@ def shared_stage(
             playing.is_evidence = True
         with keeping_evidence(playing):
             assert_replays(playing.members)
+            assert_one_primary_at_a_time(playing.members)
 
 
 @pytest.fixture
