@@ -18,13 +18,13 @@ from regnal.bridges.http.event_listener import MemberListener
 from regnal.bridges.http.member_pools import CertificateUnusable, MemberPools, NoAnswer
 from regnal.bridges.http.options import ClientOptions
 from regnal.bridges.nats.options import NatsOptions
-from regnal.configuration.masking import masked_text
 from regnal.events.cloud import CloudEvent, Reporter
 from regnal.journal.event_layout import PREFIX, STREAM, name_of, subjects_of
 from regnal.journal.places import journals
 from regnal.journal.public_events import EventReader
 from regnal.journal.reader import EVERYTHING, Record, follow, scan
 from regnal.messages.base import Seconds
+from regnal.messages.masking import masked_text
 from regnal.replay.case import Case
 from regnal.replay.sources.gathering import Gathered
 from regnal.replay.sources.rest import members_at, parted

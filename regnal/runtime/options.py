@@ -25,7 +25,6 @@ from regnal.bridges.postgres.options import (
 from regnal.bridges.webhook.sender import WebhookOptions
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
 from regnal.configuration.checking import with_defaults
-from regnal.configuration.masking import masked_text
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
 from regnal.configuration.schema_publishing import WEBHOOK
@@ -33,6 +32,7 @@ from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
 from regnal.journal.options import DAY, JournalOptions
 from regnal.messages.base import Bytes, Seconds
+from regnal.messages.masking import masked_text
 
 _DEFAULT_NAMESPACES = {"kubernetes": "default"}
 

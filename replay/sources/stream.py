@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from regnal.configuration.masking import masked_text
 from regnal.journal.stream_layout import PREFIX, STREAM, name_in, subjects_of
 from regnal.messages.base import Bytes, Seconds
+from regnal.messages.masking import masked_text
 from regnal.replay.sources.gathering import FoundJournal, Gathered, Question, Workshop
 from regnal.replay.sources.spool import Spool
 
