@@ -77,6 +77,9 @@ class World:
         self._guarded: dict[MemberName, Daemon] = {}
         """The daemons that know that their guard is armed."""
 
+        self._has_guards = False
+        """Whether one was ever armed: the first primary of a cluster is one before."""
+
         self.fenced: list[tuple[float, MemberName]] = []
         self.lease_until: dict[MemberName, Instant] = {}
         """Until when each member may at most believe that it has the lease."""
@@ -271,7 +274,8 @@ class World:
         )
 
     def check_laws(self) -> None:
-        """Laws 1 and 6: one member takes writes, under its own lease, and one says so.
+        """Laws 1, 2 and 6: one member takes writes, under its own lease and with its guard
+        armed, and one says so.
 
         A new cluster's first primary exists a moment before its lease; in pause a
         person decides.
@@ -286,6 +290,9 @@ class World:
         for name in primaries:
             if now >= self.lease_until.get(name, 0):
                 raise LawBroken(f"{now:.3f}: {name} takes writes without a lease")
+            guards = self._has_guards and self.settings.get("guard", True)
+            if guards and name not in self.guards:
+                raise LawBroken(f"{now:.3f}: {name} takes writes without a guard")
         telling = [n for n, s in self.snapshots.items() if s.accepts_writes]
         if len(telling) > 1:
             telling = [name for name in telling if self.says_primary(name)]
@@ -340,6 +347,7 @@ class World:
         if not (order.unless_armed and name in self.guards):
             deadline = order.deadline
             self.guards[name] = deadline
+            self._has_guards = True
             self.scheduler.at(deadline, lambda: self._fence(name, deadline))
         if self._guarded.get(name) is not daemon:
             self._guarded[name] = daemon
