@@ -257,7 +257,7 @@ def test_a_host_that_hangs_with_its_guard_is_reset_by_the_watchdog(
             cluster.ctl("switchover", "--candidate", "pg1", "--force")
             cluster.wait("pg1 to lead", lambda: cluster.cluster.leader() is member)
         cluster.wait_until_complete()
-        assert device.is_active
+        cluster.wait("the device", lambda: device.is_active)
         assert device.heard[:2] == ["open", "timeout 15"]
         guard_of(member).suspend()
         cluster.cluster.signal_daemon(member, signal.SIGSTOP)
@@ -266,5 +266,5 @@ def test_a_host_that_hangs_with_its_guard_is_reset_by_the_watchdog(
         assert resets[0] < acquired_at(successor, 0)
         cluster.cluster.start(member)
         cluster.wait_until_complete()
-        assert not device.is_active, "it is a standby"
+        cluster.wait("its end, on a standby", lambda: not device.is_active)
     device.close()

@@ -36,19 +36,19 @@ from tests.bridges.guard.pretending import (
     wait_for,
 )
 
-ROOT = Path(__file__).parents[3]
 DAEMON = """
-import sys, time
-from pathlib import Path
-from regnal.journal.stamps import boot_clock as now
-from regnal.messages.fencing import ArmGuard
-from tests.bridges.guard.pretending import Said, a_bridge, order
-bridge = a_bridge(Path(sys.argv[1]), Said())
-bridge.start()
-bridge.perform(order(ArmGuard(deadline=now() + 0.8, lease_until=now() + 2)))
-print("armed", flush=True)
+import socket, subprocess, sys, time
+program, protocol, address, *places = sys.argv[1:]
+subprocess.run([sys.executable, "-I", "-S", program, protocol, address, *places],
+               start_new_session=True)
+guard = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+guard.connect(chr(0) + address)
+now = time.clock_gettime(time.CLOCK_BOOTTIME)
+guard.send(f"arm {now + 0.8} {now + 2} 0".encode())
+print(guard.recv(10), flush=True)
 time.sleep(60)
 """
+"""What a daemon does for its guard; one that loads little starts at once."""
 
 
 @pytest.fixture
@@ -92,10 +92,16 @@ def test_the_guard_fences_when_its_daemon_is_dead_or_frozen(
     the next life of the daemon tells of it."""
     process = postmaster(data)
     daemon = subprocess.Popen(
-        [sys.executable, "-c", DAEMON, str(data)], cwd=ROOT, stdout=subprocess.PIPE
+        [
+            sys.executable,
+            *("-c", DAEMON, guard_process.__file__, guard_process.PROTOCOL),
+            *(str(address_of(data)), str(data), str(data.parent / "guard.jsonl")),
+        ],
+        stdout=subprocess.PIPE,
     )
     assert daemon.stdout is not None
-    assert daemon.stdout.readline() == b"armed\n"
+    while b"ok" not in (line := daemon.stdout.readline()):
+        assert line, "it ended"
     daemon.send_signal(number)
     assert ended_within(process, 5)
     process.wait()
