@@ -89,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     # The daemon's end, and planned changes under way.
     election_shutdown.leave_postgres_alone_when_paused,
     election_shutdown.hand_the_lease_over,
+    election_shutdown.give_the_switchover_up_after_a_crash,
     election_shutdown.withdraw_an_unanswered_hand_over,
     election_shutdown.stop_postgres_for_the_shutdown,
     election_shutdown.complete_the_shutdown,

@@ -98,6 +98,24 @@ def hand_the_lease_over(view: Election, now: Instant) -> Conclusion | None:
     )
 
 
+def give_the_switchover_up_after_a_crash(
+    view: Election, now: Instant
+) -> Conclusion | None:
+    """PostgreSQL crashed, or was fenced, while it stopped for a switchover: nobody can be
+    shown to have its last record.  A failed switchover ends where it began (flow 4)."""
+    if view.switchover is None or not view.switchover.stopping:
+        return None
+    if view.phase != "stopped" or view.busy is not None or not view.has_lease:
+        return None
+    if view.shutdown_lsn is not None or view.handed_to is not None or view.asking:
+        return None
+    return Conclusion(
+        replace(view, switchover=None, clearing_failover=True),
+        said=(clear_failover(view, now),),
+        facts={"candidate": view.switchover.candidate, "control": view.control},
+    )
+
+
 def withdraw_an_unanswered_hand_over(view: Election, now: Instant) -> Conclusion | None:
     """Whom we handed the key to did not take it: a failed switchover must not
     leave the cluster without a leader, and is not tried again by itself."""

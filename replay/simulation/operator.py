@@ -118,6 +118,12 @@ class SimulatedOperator:
                 self._queue.append(envelope)
                 self._next()
 
+    def server_ended(self) -> None:
+        """The postmaster is gone: what waits for it need not wait any longer."""
+        envelope = self._current
+        if envelope is not None and isinstance(envelope.message, BY_POSTGRES):
+            self._later(0.0, lambda: self._finish(envelope))
+
     def _later(self, delay: float, event: Callable[[], None]) -> None:
         """By the daemon: never if it is dead, when it goes on if it is frozen."""
 

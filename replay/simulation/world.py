@@ -266,6 +266,7 @@ class World:
         )
         member.say(member.daemon, "monitor", exited)
         self.observe(name)
+        self.operators[name].server_ended()
 
     def partition(self, one: str, other: str) -> None:
         """Neither hears of the other; "store" is a name, too."""

@@ -138,6 +138,11 @@ SPEAKS = {
         with_cluster(HANDING, *MEMBERS),
         (ReleaseLeader(member="pg1", last_lsn=1100, deadline=NOW + 10),),
     ),
+    "flows 4: PostgreSQL crashed while it stopped": Case(
+        rules.give_the_switchover_up_after_a_crash,
+        replace(HANDING, shutdown_lsn=None),
+        (WriteFailover,),
+    ),
     "flows 4: nobody took it": Case(
         rules.withdraw_an_unanswered_hand_over,
         HANDED,
@@ -302,6 +307,13 @@ SILENT = {
     ),
     "the store is asked already": Case(
         rules.hand_the_lease_over, replace(HANDING, asking="renew")
+    ),
+    "flows 4: it stopped in good order": Case(
+        rules.give_the_switchover_up_after_a_crash, HANDING
+    ),
+    "flows 4: it has not stopped yet": Case(
+        rules.give_the_switchover_up_after_a_crash,
+        replace(HANDING, shutdown_lsn=None, phase="stopping", busy="demote_postgres"),
     ),
     "flows 4: there is time yet": Case(
         rules.withdraw_an_unanswered_hand_over, replace(HANDED, handed_at=NOW - 4)

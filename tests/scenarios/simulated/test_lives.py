@@ -65,6 +65,12 @@ REGRESSIONS = [
         ("31 cut_from_peers @primary 20", "42 kill_host @primary 70"),
         id="the winner waited a minute for records of a host without power",
     ),
+    pytest.param(
+        3002009008,
+        {"synchronous_mode": "quorum", "synchronous_node_count": 2},
+        ("35.71 switchover c", "36.24 deafen @primary 21.2", "110 set_clock a 1"),
+        id="a leader that was fenced amid a switchover kept the lease, and was down",
+    ),
 ]
 
 
