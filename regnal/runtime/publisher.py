@@ -19,10 +19,6 @@ from regnal.messages.envelope import Envelope, PartName
 
 logger = logging.getLogger(__name__)
 
-LINGER: Seconds = 0.2
-"""After the first new record: what follows at once goes with it.  As long as a failover's
-decisions take, so that no publisher competes with them for the interpreter."""
-
 SAVE_EVERY: Seconds = 1.0
 """So often the place in the journal is brought to the disk, which others need, too."""
 
@@ -49,6 +45,12 @@ class Consumer(Protocol[P]):
     @property
     def name(self) -> str:
         """Of the outbox, in metrics and in the log, such as `nats-events`."""
+        ...
+
+    @property
+    def linger(self) -> Seconds:
+        """How long to wait after the first new record: what follows goes with it, and a
+        failover has the interpreter for itself."""
         ...
 
     @property
@@ -161,7 +163,7 @@ class Publisher(Generic[P]):
             if is_ending:
                 self._until = 0.0  # all is told
             elif self._wait_beyond(self._outbox.read_to, IDLE):
-                self._stopping.wait(LINGER)
+                self._stopping.wait(self._consumer.linger)
             return
         for item in items:
             if isinstance(item, Gap):

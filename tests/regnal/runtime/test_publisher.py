@@ -26,6 +26,7 @@ class Collector:
     """A consumer whose receiver the test switches off and on."""
 
     name = "test"
+    linger = 0.0
 
     def __init__(self) -> None:
         self.trouble: str | None = None
@@ -64,7 +65,6 @@ def member(tmp_path: Path) -> Member:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "FIRST_BACKOFF", 0.01)
     monkeypatch.setattr(publisher, "LONGEST_BACKOFF", 0.02)
-    monkeypatch.setattr(publisher, "LINGER", 0.0)
     monkeypatch.setattr(publisher, "IDLE", 0.01)
 
 
