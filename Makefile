@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults coverage servers lists demo bench clean
+.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults check-model coverage servers lists demo bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
@@ -65,6 +65,9 @@ test-slow: servers  ## the tests that take minutes
 
 test-faults: servers  ## real faults on hosts of their own (as root; a quarter of an hour)
 	$(BIN)/python -m pytest -m faults $(ARGS)
+
+check-model: venv  ## try everything that may happen, in small worlds (a minute each)
+	$(BIN)/regnal check-model $(ARGS)
 
 coverage: servers  ## all tests but the slow ones, measured
 	$(BIN)/coverage run -m pytest -m "not slow and not faults" $(ARGS)
