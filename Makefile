@@ -13,9 +13,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Arguments for pytest and for the demo: make test-unit ARGS="-k election -x"
 ARGS ?=
+# One worker a processor; WORKERS=0 runs the tests one after the other, in one process.
+WORKERS ?= logical
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint format test test-unit test-servers test-slow test-faults check-model coverage servers lists demo bench clean
+.PHONY: help venv check lint format test test-unit test-servers test-slow test-fuzz test-faults check-model coverage servers lists demo bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,16 +54,19 @@ servers: venv  ## see to the servers that the tests need (installs them when roo
 	@tools/setup-test-servers $(VENV)
 
 test: servers  ## set up everything, run all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow and not faults" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not faults" $(ARGS)
 
 test-unit: venv  ## the tests that need no server
-	$(BIN)/python -m pytest -m "not server and not slow and not faults" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not server and not slow and not faults" $(ARGS)
 
 test-servers: servers  ## only the tests against real servers
-	$(BIN)/python -m pytest -m "server and not slow and not faults" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "server and not slow and not faults" $(ARGS)
 
-test-slow: servers  ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: servers  ## the tests that take minutes, and every property thoroughly
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or (hypothesis and not server and not faults)" --hypothesis-profile=thorough $(ARGS)
+
+test-fuzz: venv  ## what others might write, for longer: ARGS="-k store" for a part
+	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=thorough --timeout=3600 $(ARGS)
 
 test-faults: servers  ## real faults on hosts of their own (as root; a quarter of an hour)
 	$(BIN)/python -m pytest -m faults $(ARGS)

@@ -37,7 +37,7 @@ def myself(
     position: LSN,
     timeline: Timeline,
     *,
-    watchdog_failed: bool,
+    unfenced: bool,
     barred: bool,
 ) -> PeerStatus:
     """This member, as the others would see it."""
@@ -50,7 +50,7 @@ def myself(
         position=position,
         nofailover=not settings.tags.may_lead,
         failover_priority=settings.tags.failover_priority,
-        watchdog_failed=watchdog_failed and settings.watchdog_mode == "required",
+        watchdog_failed=unfenced,
         barred=barred,
     )
 

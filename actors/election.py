@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from regnal.actors import (
     election_creation,
+    election_fencing,
     election_following,
     election_lease,
     election_pause,
@@ -32,9 +33,10 @@ from regnal.messages.cluster import (
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
     WatchdogActivated,
     WatchdogFailed,
-    WatchdogNotUsable,
 )
 from regnal.messages.incidents import (
     CrashCounted,
@@ -83,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     election_lease.ask_the_members_before_stepping_down,
     election_lease.step_down_before_the_lease_ends,
     election_lease.step_down_without_a_lease,
+    election_fencing.step_down_without_fencing,
     # The daemon's end, and planned changes under way.
     election_shutdown.leave_postgres_alone_when_paused,
     election_shutdown.hand_the_lease_over,
@@ -102,8 +105,11 @@ RULES: tuple[Rule, ...] = (
     election_pause.release_the_lease_in_pause,
     # One thing at a time.
     election_race.leave_the_lease_to_a_primary_without_a_store,
+    election_fencing.release_without_fencing,
+    election_fencing.want_fencing_before_the_promotion,
     election_race.claim_the_sync_key,
     election_race.wait_for_the_last_record,
+    election_fencing.wait_for_fencing_before_the_promotion,
     election_race.promote_with_the_lease,
     election_race.release_after_a_failed_promotion,
     election_following.release_a_lease_that_found_us_waiting,
@@ -139,6 +145,7 @@ RULES: tuple[Rule, ...] = (
     election_creation.clone_this_member,
     # PostgreSQL does not run.
     election_policy.wait_until_the_crash_is_counted,
+    election_fencing.want_fencing_before_the_start,
     election_creation.start_the_primary_again,
     election_creation.release_the_lease_of_a_dead_primary,
     election_creation.start_as_standby,
@@ -159,21 +166,28 @@ def handle(view: Election, envelope: Envelope[Message]) -> Step[Election]:
         known = replace(known, schedule_is_due=True)
     if known.poll_at is not None and now >= known.poll_at:
         known = replace(known, poll_at=None)
-    known = replace(known, must_lead_by=_lease_is_due(known, now))
+    must_lead_by = _lease_is_due(known, now)
+    if must_lead_by != known.must_lead_by:
+        known = replace(known, must_lead_by=must_lead_by)
     for rule in RULES if known.is_informed else BEFORE_ALL_IS_KNOWN:
         conclusion = rule(known, now)
         if conclusion is not None:
             state, chores = keep_up(conclusion.state, now)
             said = (*conclusion.said, *chores)
             return Step(
-                replace(state, answer_by=_answer_by(state, said)),
+                _expecting_an_answer(state, said),
                 said=said,
                 rule=rule.__name__,
                 facts=conclusion.facts,
             )
     state, chores = keep_up(known, now)
-    state = replace(state, answer_by=_answer_by(state, chores))
+    state = _expecting_an_answer(state, chores)
     return Step(state, said=chores, rule="wait_to_be_informed")
+
+
+def _expecting_an_answer(view: Election, said: tuple[Message, ...]) -> Election:
+    by = _answer_by(view, said)
+    return view if by == view.answer_by else replace(view, answer_by=by)
 
 
 def _answer_by(view: Election, said: tuple[Message, ...]) -> Instant | None:
@@ -257,9 +271,10 @@ ELECTION = Decider(
         RestartWanted,
         ReinitializeWanted,
         ShutdownRequested,
+        FencingJudged,
         WatchdogActivated,
         WatchdogFailed,
-        WatchdogNotUsable,
+        DisableWatchdog,
         FailoverHeld,
         FailoverReleased,
         CrashCounted,

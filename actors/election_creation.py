@@ -272,23 +272,28 @@ def clone_this_member(view: Election, now: Instant) -> Conclusion | None:
     )
 
 
+def may_start_again(view: Election, now: Instant) -> bool:
+    """Whether our primary is down, and a start would mend that."""
+    if view.phase != "stopped" or view.busy is not None or view.shutdown:
+        return False
+    settings = view.settings
+    if settings is None or not view.lease_is_safe(now) or view.asking:
+        return False
+    if view.switchover_goes_on or view.handed_to is not None:
+        return False
+    if settings.is_standby_cluster or view.failed_intent == "start_as_primary":
+        return False
+    if not view.was_primary or view.stepping_down or view.is_barred:
+        return False
+    has_to_fail_over = settings.primary_start_timeout <= 0 or view.request_is_due
+    return not (view.candidates_stand_by and has_to_fail_over)
+
+
 def start_the_primary_again(view: Election, now: Instant) -> Conclusion | None:
     """The lease is ours and nobody led in between: no failover is needed for what a
     restart mends (ELEC-11, P-ELEC-11)."""
-    if view.phase != "stopped" or view.busy is not None or view.shutdown:
-        return None
     settings = view.settings
-    if settings is None or not view.lease_is_safe(now) or view.asking:
-        return None
-    if view.switchover_goes_on or view.handed_to is not None:
-        return None
-    if settings.is_standby_cluster or view.failed_intent == "start_as_primary":
-        return None
-    if not view.was_primary or view.stepping_down or view.is_barred:
-        return None
-    if view.candidates_stand_by and (
-        settings.primary_start_timeout <= 0 or view.request_is_due
-    ):
+    if settings is None or not may_start_again(view, now) or view.fencing != "stands":
         return None
     return Conclusion(
         replace(view, busy="start_as_primary", switchover=None),

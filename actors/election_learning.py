@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from regnal.actors.election_lease_learning import ASK_AGAIN_AFTER, learn_of_lease
 from regnal.actors.election_state import (
@@ -24,9 +25,10 @@ from regnal.messages.cluster import (
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
     WatchdogActivated,
     WatchdogFailed,
-    WatchdogNotUsable,
 )
 from regnal.messages.incidents import (
     CrashCounted,
@@ -51,6 +53,7 @@ from regnal.messages.postgres import (
     ShutdownCheckpointed,
 )
 from regnal.messages.probes import PeersProbed
+from regnal.messages.reasons import Reason
 from regnal.messages.requests import (
     FailsafePosted,
     ReinitializeWanted,
@@ -81,10 +84,12 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
             return replace(view, shutdown=True, shutdown_waits_since=now)
         case PeersProbed(peers=peers, asked_at=asked_at, request=None):
             return replace(view, probing=False, peers=peers, peers_at=asked_at)
-        case WatchdogFailed() | WatchdogNotUsable():
-            return replace(view, watchdog_failed=True)
-        case WatchdogActivated():
-            return replace(view, watchdog_failed=False)
+        case FencingJudged(verdict=verdict, reason=reason):
+            return _learn_of_fencing(view, verdict, reason)
+        case WatchdogActivated(timeout=timeout):
+            return replace(view, device_timeout=timeout)
+        case WatchdogFailed() | DisableWatchdog():
+            return replace(view, device_timeout=None)
         case RestartWanted(request=request, timeout=timeout):
             return replace(view, restart=Restart(request, timeout))
         case FailsafePosted():
@@ -104,6 +109,16 @@ def learn(view: Election, envelope: Envelope[Message]) -> Election:
         case _:
             known = learn_of_lease(view, message, now)
             return _learn_of_postgres(_learn_of_keys(known, message, now), message, now)
+
+
+def _learn_of_fencing(
+    view: Election,
+    verdict: Literal["idle", "stands", "failed"],
+    reason: Reason | None,
+) -> Election:
+    if verdict == "idle" and view.fencing == "wanted":
+        return replace(view, fencing_failure=None)  # it is no answer
+    return replace(view, fencing=verdict, fencing_failure=reason, fencing_due=None)
 
 
 def _learn_settings(view: Election, settings: Settings, now: Instant) -> Election:

@@ -34,6 +34,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
                 failsafe_active=False,
                 failsafe_asked=False,
                 suspicious_since=None,
+                awaited=None,
             )
         case LeaderRenewed(valid_until=until):
             return replace(

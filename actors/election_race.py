@@ -16,7 +16,7 @@ from regnal.actors.candidates import (
 from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_shutdown import clear_failover, probe_all
-from regnal.actors.election_state import PROMOTION_RESERVE, Election
+from regnal.actors.election_state import PROMOTION_RESERVE, AwaitedRecord, Election
 from regnal.messages.base import Instant, MemberName
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import BecomePrimary
@@ -29,6 +29,11 @@ DELAY_PER_RANK = 0.5
 
 LAST_RECORD_POLL = 0.02
 """Seconds between two looks at our position while the last records arrive."""
+
+LAST_RECORD_PATIENCE = 0.5
+"""Seconds without a byte of them after which no more are on their way.  A host without
+power, or cut off in one direction, closes no connection: WAL receivers seem to stream
+from it for wal_receiver_timeout (60 s)."""
 
 STAND_BACK_FOR = 2.0
 """Seconds until a member that must not lead looks again."""
@@ -184,7 +189,7 @@ def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
     cluster, settings = view.cluster, view.settings
     if cluster is None or settings is None or not settings.is_synchronous:
         return None
-    if not _is_about_to_promote(view, now) or _sync_is_ours(view):
+    if not is_about_to_promote(view, now) or _sync_is_ours(view):
         return None
     if view.claiming_sync:
         return Conclusion(view)
@@ -205,25 +210,33 @@ def claim_the_sync_key(view: Election, now: Instant) -> Conclusion | None:
 
 
 def wait_for_the_last_record(view: Election, now: Instant) -> Conclusion | None:
-    """The old leader's last records are still on their way to us: while we stream we
-    may yet receive them, and promoting would cut them off."""
-    if not _is_about_to_promote(view, now):
+    """The old leader's last records are still on their way to us: while they come we
+    may yet receive them all, and promoting would cut them off."""
+    if not is_about_to_promote(view, now):
         return None
     assert view.cluster is not None
     assert view.postgres is not None
     wanted = view.cluster.status.optime if view.cluster.status else 0
     if view.position >= wanted or view.postgres.replication_state != "streaming":
         return None
+    awaited = view.awaited
+    if awaited is None or (awaited.wanted, awaited.position) != (wanted, view.position):
+        awaited = AwaitedRecord(wanted=wanted, position=view.position, since=now)
+    if now >= awaited.since + LAST_RECORD_PATIENCE:
+        return None
+    facts = {"wanted": wanted, "position": view.position}
+    if view.poll_at is not None:
+        return Conclusion(replace(view, awaited=awaited), facts=facts)
     return Conclusion(
-        replace(view, poll_at=now + LAST_RECORD_POLL),
+        replace(view, poll_at=now + LAST_RECORD_POLL, awaited=awaited),
         said=(ObservePostgres(),),
-        facts={"wanted": wanted, "position": view.position},
+        facts=facts,
     )
 
 
 def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
-    """Law 3: with the lease in hand and time to spare."""
-    if not _is_about_to_promote(view, now):
+    """Law 3: with the lease in hand and time to spare; law 2: fencing stands."""
+    if not is_about_to_promote(view, now) or view.fencing != "stands":
         return None
     is_synchronous = view.settings is not None and view.settings.is_synchronous
     if is_synchronous and not _sync_is_ours(view):
@@ -305,7 +318,7 @@ def _judge_all(
         view.settings,
         view.position,
         view.postgres.timeline if view.postgres else 0,
-        watchdog_failed=view.watchdog_failed,
+        unfenced=view.fencing == "failed",
         barred=view.is_barred,
     )
     peers = tuple(peer for peer in view.peers if peer.name != view.member)
@@ -369,7 +382,7 @@ def _race_is_on(view: Election, now: Instant) -> bool:
     return view.is_standby
 
 
-def _is_about_to_promote(view: Election, now: Instant) -> bool:
+def is_about_to_promote(view: Election, now: Instant) -> bool:
     """The lease is ours with time to spare, and PostgreSQL is a standby."""
     settings = view.settings
     if settings is None or settings.is_standby_cluster or view.paused or view.shutdown:

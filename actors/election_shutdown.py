@@ -20,6 +20,12 @@ from regnal.messages.reasons import because
 from regnal.messages.store import WriteFailover
 
 PROBE_TIMEOUT = 2.0
+
+PROBE_GONE_WITHIN = 0.5
+"""Seconds for the former leader, if its own key has vanished as well: then its lease
+has ended, as both have one.  A host that is gone refuses no connection: to wait for it
+in full would keep the cluster without a primary for as long."""
+
 HAND_OVER_DEADLINE = 5.0
 """Seconds in which the new leader must have taken the key that it was handed."""
 
@@ -277,14 +283,25 @@ def probe_all(view: Election) -> ProbePeers:
     if view.settings is not None and view.settings.failsafe_mode:
         # P-FSAFE-03: the race is run with members that only the key still knows.
         urls = {member.name: member.api_url for member in listed or ()} | urls
+    gone = view.last_leader if _has_vanished(view, view.last_leader) else None
     return ProbePeers(
         targets=tuple(
-            ProbeTarget(name=name, api_url=urls[name])
+            ProbeTarget(
+                name=name,
+                api_url=urls[name],
+                within=PROBE_GONE_WITHIN if name == gone else None,
+            )
             for name in sorted(urls)
             if name != view.member
         ),
         timeout=PROBE_TIMEOUT,
     )
+
+
+def _has_vanished(view: Election, member: MemberName | None) -> bool:
+    if view.cluster is None or view.cluster.leader is not None:
+        return False
+    return all(there.name != member for there in view.cluster.members)
 
 
 def successor(view: Election) -> tuple[MemberName | None, tuple[Candidate, ...]]:

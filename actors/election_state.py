@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from regnal.messages.base import Instant, MemberName, RequestId
+from regnal.actors.lease_margins import step_down_lead
+from regnal.messages.base import LSN, Instant, MemberName, RequestId, Seconds
 from regnal.messages.cluster import ClusterView, MemberView
 from regnal.messages.incidents import IncidentName
 from regnal.messages.lease import LeaseAction
@@ -68,6 +69,18 @@ class Hold:
     """Who leads since: that it leads again is no failover."""
 
     until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedRecord:
+    """The end of the former leader's WAL, which may still be on its way to us."""
+
+    wanted: LSN
+    position: LSN
+    """How far we have got."""
+
+    since: Instant
+    """When we got there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +209,23 @@ class Election:
     """How far we are with creating the cluster."""
 
     new_identifier: str | None = None
+    awaited: AwaitedRecord | None = None
+    """The former leader's last record, while we wait for it; None: not since the
+    lease became ours."""
+
     claiming_sync: bool = False
     clearing_failover: bool = False
-    watchdog_failed: bool = False
+    fencing: Literal["idle", "wanted", "stands", "failed"] = "idle"
+    """What the watchdog actor said last; wanted: we asked, and it has not answered."""
+
+    fencing_failure: Reason | None = None
+    """Of `failed`."""
+
+    fencing_due: Instant | None = None
+    """When the answer must have come."""
+
+    device_timeout: Seconds | None = None
+    """Of the hardware watchdog; None: none is active."""
     seen_initialized: bool = False
     """Whether the cluster was ever seen initialized: a wiped store is not a new one."""
 
@@ -312,7 +339,7 @@ class Election:
     def margin(self) -> float:
         """Seconds before the end of the lease at which a primary steps down."""
         assert self.settings is not None
-        return min(self.settings.lease_margin, self.settings.ttl / 4)
+        return step_down_lead(self.settings, self.device_timeout)
 
     @property
     def last_moment(self) -> Instant | None:
@@ -326,6 +353,12 @@ class Election:
     def lease_is_safe(self, now: Instant) -> bool:
         """Whether PostgreSQL could still be stopped before the lease ends."""
         return self.lease_left(now) > self.margin
+
+    def awaits_fencing(self, now: Instant) -> bool:
+        """Whether the watchdog actor may yet say that fencing stands."""
+        if self.fencing != "wanted" or self.fencing_due is None:
+            return False
+        return now < self.fencing_due
 
     @property
     def paused(self) -> bool:

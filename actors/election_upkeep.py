@@ -107,6 +107,7 @@ def next_moment(view: Election, now: Instant) -> Instant | None:
         view.promised_until,
         view.must_lead_by,
         view.answer_by,
+        view.fencing_due,
     ]
     if now - view.told_to_follow_at < STREAM_WITHIN:
         moments.append(view.looked_at + LOOK_EVERY)

@@ -65,7 +65,12 @@ from regnal.messages.cluster import (
     StoreUnreachable,
 )
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
+    WatchdogActivated,
+    WatchdogFailed,
+)
 from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed
 from regnal.messages.operations import (
     IntentFailed,
@@ -273,8 +278,10 @@ REST = Decider(
                 LeaseUnconfirmed,
                 FailsafeAnswered,
                 PeersProbed,
+                FencingJudged,
                 WatchdogActivated,
                 WatchdogFailed,
+                DisableWatchdog,
                 SetTimer,
                 TimerFired,
                 SwitchoverRequested,

@@ -13,7 +13,12 @@ from regnal.messages.cluster import (
     StoreUnreachable,
 )
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
+    WatchdogActivated,
+    WatchdogFailed,
+)
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -62,20 +67,15 @@ def learn(rest: Rest, envelope: Envelope[Message]) -> Rest:
             return replace(rest, store_silent=True)
         case SetTimer() if is_heartbeat(message):
             return replace(rest, heartbeat_at=envelope.at)
-        case WatchdogFailed():
-            settings = rest.settings
-            required = settings is not None and settings.watchdog_mode == "required"
-            return replace(rest, watchdog_failed=required)
-        case WatchdogActivated():
-            return replace(rest, watchdog_failed=False)
-        case ConfigurationApplied(settings=settings):
-            required = settings.watchdog_mode == "required"
-            return replace(
-                rest,
-                watchdog_failed=rest.watchdog_failed and required,
-                # A daemon that has just started is alive (P-REST-07).
-                heartbeat_at=rest.heartbeat_at or envelope.at,
-            )
+        case FencingJudged(verdict=verdict):
+            return replace(rest, watchdog_failed=verdict == "failed")
+        case WatchdogActivated(timeout=timeout):
+            return replace(rest, device_timeout=timeout)
+        case WatchdogFailed() | DisableWatchdog():
+            return replace(rest, device_timeout=None)
+        case ConfigurationApplied():
+            # A daemon that has just started is alive (P-REST-07).
+            return replace(rest, heartbeat_at=rest.heartbeat_at or envelope.at)
         case _:
             return rest
 

@@ -3,8 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from regnal.actors.lease_margins import step_down_lead
 from regnal.actors.own_member import OwnMember
-from regnal.messages.base import Instant, JsonText, MemberName, RequestId, WallTime
+from regnal.messages.base import (
+    Instant,
+    JsonText,
+    MemberName,
+    RequestId,
+    Seconds,
+    WallTime,
+)
 from regnal.messages.cluster import ClusterView
 from regnal.messages.settings import Settings
 from regnal.messages.status import StatusSnapshot
@@ -144,6 +152,11 @@ class Rest:
     """When that ends, unless it is heard of again."""
 
     watchdog_failed: bool = False
+    """Whether what takes writes here could not be ended with the lease; of the peer's
+    words the nearest, and by it other members pass over us."""
+
+    device_timeout: Seconds | None = None
+    """Of the hardware watchdog; None: none is active."""
     heartbeat_at: Instant = 0.0
     dcs_last_seen: int = 0
     """Unix time in seconds; 0: never."""
@@ -185,8 +198,17 @@ class Rest:
 
     @property
     def leader_until(self) -> Instant:
-        """Until when we may say that we lead; 0: we may not (REST-26)."""
-        return 0.0 if self.own.demoting else self.lease_until
+        """Until when we may say that we lead; 0: we may not (REST-26).
+
+        Where writes end with the lease that is when we must begin to stop: whoever
+        asks later, while we may be stuck, must not be sent here (law 6).
+        """
+        settings = self.settings
+        if self.own.demoting or self.lease_until == 0:
+            return 0.0
+        if settings is None or settings.paused or settings.is_standby_cluster:
+            return self.lease_until
+        return self.lease_until - step_down_lead(settings, self.device_timeout)
 
     def leads(self, now: Instant) -> bool:
         return now < self.leader_until

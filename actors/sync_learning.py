@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from regnal.actors.standby_names import parse_standby_names
 from regnal.actors.sync_plan import Electors
+from regnal.actors.sync_silence import Silence, silences
 from regnal.actors.sync_state import UNKNOWN_REVISION, SyncManager, electors_of
 from regnal.messages.base import Instant, Message, Seconds
 from regnal.messages.cluster import (
@@ -65,7 +66,7 @@ def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
         case LeaderReleased() | LeaderHandedOver() | LeaseRefused():
             return replace(manager, has_lease=False, is_catching_up=False)
         case _:
-            return _learn_of_postgres(manager, message)
+            return _learn_of_postgres(manager, message, now)
 
 
 def _learn_cluster(
@@ -152,10 +153,13 @@ def _learn_of_key(manager: SyncManager, message: Message, now: Instant) -> SyncM
             return manager
 
 
-def _learn_of_postgres(manager: SyncManager, message: Message) -> SyncManager:
+def _learn_of_postgres(
+    manager: SyncManager, message: Message, now: Instant
+) -> SyncManager:
     match message:
         case PostgresObserved(status=status):
-            return _learn_status(manager, status)
+            known = replace(manager, silences=_silences(manager, status, now))
+            return _learn_status(known, status)
         case PhaseChanged(phase=phase):
             known = replace(manager, phase=phase, is_catching_up=False)
             return _forget(known) if phase in ("stopped", "absent") else known
@@ -201,6 +205,16 @@ def _forget(manager: SyncManager) -> SyncManager:
         looking_twice=False,
         is_catching_up=False,
     )
+
+
+def _silences(
+    manager: SyncManager, status: PostgresStatus, now: Instant
+) -> tuple[Silence, ...]:
+    settings = manager.settings
+    if settings is None or status.in_recovery is not False:
+        return ()
+    # Two looks at least: while nobody looked, nothing is held against a standby.
+    return silences(manager.silences, status, now, settings.retry_timeout / 2)
 
 
 def _learn_status(manager: SyncManager, status: PostgresStatus) -> SyncManager:

@@ -1,6 +1,7 @@
 """What the manager of synchronous standbys knows."""
 
 from dataclasses import dataclass
+from math import inf
 
 from regnal.actors.standby_names import StandbyNames, standby_names_text
 from regnal.actors.sync_choice import (
@@ -11,6 +12,7 @@ from regnal.actors.sync_choice import (
     wanted_standbys,
 )
 from regnal.actors.sync_plan import Electors, SyncSituation
+from regnal.actors.sync_silence import Silence, silent_names
 from regnal.messages.base import LSN, Instant, MemberName
 from regnal.messages.cluster import ClusterView, SyncState
 from regnal.messages.operations import Phase
@@ -92,6 +94,9 @@ class SyncManager:
     is_catching_up: bool = False
     """Whether a standby that was chosen is looked at until it has caught up."""
 
+    silences: tuple[Silence, ...] = ()
+    """Standbys that owed us a confirmation when PostgreSQL was last observed."""
+
     @property
     def is_primary(self) -> bool:
         """Whether it is for us to choose."""
@@ -136,10 +141,13 @@ class SyncManager:
 
     @property
     def standbys(self) -> tuple[Standby, ...]:
-        """Members that stream from us."""
+        """Members that stream from us, and confirm what they have."""
         if self.postgres is None or self.cluster is None:
             return ()
-        return streaming_standbys(self.postgres, self.cluster, self.member)
+        patience = self.settings.retry_timeout if self.settings else inf
+        silent = silent_names(self.silences, patience)
+        found = streaming_standbys(self.postgres, self.cluster, self.member)
+        return tuple(standby for standby in found if standby.key not in silent)
 
     @property
     def expects_standbys(self) -> bool:

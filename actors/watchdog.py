@@ -1,38 +1,41 @@
 """The watchdog: keeps the guard process armed, and the hardware watchdog alive.
 
-Who ends a primary whose lease runs out, in this order:
-
-    valid_until - margin        election steps down, in good order
-    valid_until - margin / 2    the guard process kills PostgreSQL, whatever the
-                                daemon does (flows, "Lease and guard")
-    valid_until - safety margin of the device, in the hardware watchdog's own
-                                clock: the machine is reset (WDOG-02)
-    valid_until                 another member may lead
-
-where margin is `lease_margin`, but at most a quarter of the ttl, as in election.
+Who ends a primary whose lease runs out, and when, is in `lease_margins`.
 
 The guard is armed from the moment at which the lease is acquired, so before any
 promotion or start as primary, and anew at every renewal while PostgreSQL takes
 writes.  It is disarmed only when PostgreSQL is known to be in recovery or stopped,
 or in pause.  A lease that is lost while PostgreSQL takes writes leaves it armed.
+
+Whether all this works is said as `FencingJudged`: election lets nothing take writes
+before it stands.
 """
 
 from dataclasses import replace
+from typing import Literal
 
 from regnal.actors.rule_list import Remark, all_that_apply
 from regnal.actors.step import Decider, Step
-from regnal.actors.watchdog_state import Watchdog, learn
+from regnal.actors.watchdog_learning import learn
+from regnal.actors.watchdog_state import Watchdog
 from regnal.messages.base import Instant, MemberName, Message
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import (
     ActivateWatchdog,
     ArmGuard,
+    CheckWatchdog,
     DisableWatchdog,
     DisarmGuard,
+    FencingJudged,
+    FencingWanted,
+    GuardArmed,
+    GuardFailed,
+    GuardStarted,
     PetWatchdog,
     WatchdogActivated,
     WatchdogFailed,
+    WatchdogFound,
     WatchdogNotUsable,
 )
 from regnal.messages.lease import (
@@ -44,13 +47,18 @@ from regnal.messages.lease import (
 )
 from regnal.messages.operations import (
     BecomePrimary,
+    BootstrapCluster,
     DemotePostgres,
     IntentFailed,
     IntentRefused,
     PhaseChanged,
     StartAsPrimary,
 )
-from regnal.messages.postgres import PostgresObserved, PostmasterExited
+from regnal.messages.postgres import (
+    PostgresObserved,
+    PostgresStarted,
+    PostmasterExited,
+)
 from regnal.messages.probes import FailsafeAnswered
 from regnal.messages.settings import ConfigurationApplied
 
@@ -74,9 +82,44 @@ def arm_the_guard(watchdog: Watchdog, now: Instant) -> Remark[Watchdog] | None:
         # not a reason to kill: election decides about it.
         return None
     return Remark(
-        replace(watchdog, armed_until=deadline, disarmed=False),
-        said=(ArmGuard(deadline=deadline),),
+        replace(watchdog, armed_until=deadline, disarmed=False, guard=_asked(watchdog)),
+        said=(
+            ArmGuard(
+                deadline=deadline,
+                lease_until=watchdog.lease_until,
+                postmaster_pid=watchdog.postmaster_pid,
+            ),
+        ),
         facts={"lease_until": watchdog.lease_until, "fence_at": deadline},
+    )
+
+
+def arm_the_guard_without_a_lease(
+    watchdog: Watchdog, now: Instant
+) -> Remark[Watchdog] | None:
+    """PostgreSQL was found taking writes, and we have no lease.  Election gives the
+    store `retry_timeout` to grant one (ELEC-03), then it steps down; this stands
+    behind that.  A deadline from an earlier life of the daemon is not put off."""
+    settings, since = watchdog.settings, watchdog.leaderless_since
+    if settings is None or since is None or not settings.guard:
+        return None
+    deadline = since + settings.retry_timeout + settings.lease_margin
+    return Remark(
+        replace(
+            watchdog,
+            armed_until=deadline,
+            disarmed=False,
+            leaderless_since=None,
+            guard=_asked(watchdog),
+        ),
+        said=(
+            ArmGuard(
+                deadline=deadline,
+                postmaster_pid=watchdog.postmaster_pid,
+                unless_armed=True,
+            ),
+        ),
+        facts={"leaderless_since": since, "fence_at": deadline},
     )
 
 
@@ -89,7 +132,12 @@ def disarm_the_guard(watchdog: Watchdog, now: Instant) -> Remark[Watchdog] | Non
     if not unwanted and not harmless:
         return None
     return Remark(
-        replace(watchdog, armed_until=None, disarmed=True),
+        replace(
+            watchdog,
+            armed_until=None,
+            disarmed=True,
+            guard="failed" if watchdog.guard == "failed" else "idle",
+        ),
         said=(DisarmGuard(),),
         facts={"phase": watchdog.phase, "paused": watchdog.is_paused},
     )
@@ -102,7 +150,7 @@ def tell_that_the_watchdog_is_not_usable(
     settings, timeout = watchdog.settings, watchdog.timeout
     if settings is None or timeout is None or watchdog.unusable_told:
         return None
-    if timeout > settings.loop_wait:
+    if watchdog.is_usable:
         return None
     return Remark(
         replace(watchdog, unusable_told=True),
@@ -111,20 +159,46 @@ def tell_that_the_watchdog_is_not_usable(
     )
 
 
+def check_the_watchdog(watchdog: Watchdog, now: Instant) -> Remark[Watchdog] | None:
+    """WDOG-04: who needs a device and has none that works is no candidate."""
+    settings = watchdog.settings
+    if settings is None or not watchdog.check_due:
+        return None
+    checked = replace(watchdog, check_due=False)
+    if not watchdog.is_usable or watchdog.device in ("asked", "active"):
+        return Remark(checked)
+    return Remark(
+        checked,
+        said=(
+            CheckWatchdog(
+                device=settings.watchdog_device, driver=settings.watchdog_driver
+            ),
+        ),
+    )
+
+
 def activate_the_watchdog(watchdog: Watchdog, now: Instant) -> Remark[Watchdog] | None:
     """WDOG-03: before a promotion, and on a primary that gets the lock."""
     settings, timeout = watchdog.settings, watchdog.timeout
-    if settings is None or timeout is None or timeout <= settings.loop_wait:
+    if settings is None or timeout is None or not watchdog.is_usable:
         return None
     if watchdog.is_paused or watchdog.lease_until is None:
         return None
     if not watchdog.may_write(now) or watchdog.device == "failed":
         return None
-    if watchdog.device in ("asked", "active") and watchdog.device_timeout == timeout:
+    opened = watchdog.device in ("asked", "active")
+    if opened and (watchdog.device_timeout == timeout or not watchdog.prolonged):
+        # Another ttl counts from the next renewal, for the lease and for the device.
         return None
     return Remark(
-        replace(watchdog, device="asked", device_timeout=timeout),
-        said=(ActivateWatchdog(timeout=timeout),),
+        replace(watchdog, device="asked", device_timeout=timeout, reset_after=timeout),
+        said=(
+            ActivateWatchdog(
+                timeout=timeout,
+                device=settings.watchdog_device,
+                driver=settings.watchdog_driver,
+            ),
+        ),
         facts={"mode": settings.watchdog_mode},
     )
 
@@ -148,20 +222,76 @@ def disable_the_watchdog(watchdog: Watchdog, now: Instant) -> Remark[Watchdog] |
     if not (watchdog.is_paused or off or safe):
         return None
     return Remark(
-        replace(watchdog, device="idle", device_timeout=None),
+        replace(watchdog, device="idle", device_timeout=None, reset_after=None),
         said=(DisableWatchdog(),),
         facts={"phase": watchdog.phase, "paused": watchdog.is_paused},
     )
 
 
+def judge_the_fencing(watchdog: Watchdog, now: Instant) -> Remark[Watchdog] | None:
+    """Whether what takes writes here ends with the lease."""
+    reason = watchdog.trouble()
+    verdict: Literal["idle", "stands", "failed"] = "idle"
+    if reason is not None:
+        verdict = "failed"
+    elif watchdog.stands(now):
+        verdict = "stands"
+    answers = watchdog.wanted and verdict != "idle"
+    if (verdict, reason) == (watchdog.told, watchdog.told_reason) and not answers:
+        return None
+    return Remark(
+        replace(
+            watchdog,
+            told=verdict,
+            told_reason=reason,
+            wanted=watchdog.wanted and not answers,
+        ),
+        said=(FencingJudged(verdict=verdict, reason=reason),),
+        facts={"guard": watchdog.guard, "device": watchdog.device},
+    )
+
+
+def disable_a_watchdog_that_fires_between_heartbeats(
+    watchdog: Watchdog, now: Instant
+) -> Remark[Watchdog] | None:
+    """WDOG-02, WDOG-07: the device took a shorter timeout than it was asked for."""
+    settings, seconds = watchdog.settings, watchdog.reset_after
+    if settings is None or seconds is None or watchdog.device != "active":
+        return None
+    if seconds > settings.loop_wait:
+        return None
+    return Remark(
+        replace(
+            watchdog,
+            device="failed",
+            device_timeout=None,
+            reset_after=None,
+            failed_at=now,
+            device_error=f"its timeout of {seconds:.0f} s is not longer than loop_wait",
+        ),
+        said=(DisableWatchdog(),),
+        facts={"timeout": seconds, "loop_wait": settings.loop_wait},
+    )
+
+
 RULES = (
-    arm_the_guard,
-    disarm_the_guard,
     tell_that_the_watchdog_is_not_usable,
+    check_the_watchdog,
+    disable_a_watchdog_that_fires_between_heartbeats,
     activate_the_watchdog,
+    arm_the_guard,
+    arm_the_guard_without_a_lease,
+    disarm_the_guard,
     pet_the_watchdog,
     disable_the_watchdog,
+    judge_the_fencing,
 )
+
+
+def _asked(watchdog: Watchdog) -> Literal["idle", "asked", "armed", "failed"]:
+    """An order that moves the deadline asks nothing, and one to a guard that failed
+    does not mend it."""
+    return "asked" if watchdog.guard == "idle" else watchdog.guard
 
 
 def initial(member: MemberName) -> Watchdog:
@@ -172,6 +302,10 @@ WATCHDOG = Decider(
     name="watchdog",
     hears=(
         ConfigurationApplied,
+        FencingWanted,
+        GuardStarted,
+        GuardArmed,
+        GuardFailed,
         LeaderAcquired,
         LeaderRenewed,
         LeaderReleased,
@@ -186,6 +320,9 @@ WATCHDOG = Decider(
         PhaseChanged,
         PostgresObserved,
         PostmasterExited,
+        PostgresStarted,
+        BootstrapCluster,
+        WatchdogFound,
         WatchdogActivated,
         WatchdogFailed,
         ShutdownRequested,

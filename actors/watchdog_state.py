@@ -1,31 +1,13 @@
-"""What the watchdog knows, and how it learns; nothing is decided here."""
+"""What the watchdog knows; nothing is decided here."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from regnal.messages.base import Instant, MemberName, Message, Seconds
-from regnal.messages.daemon import ShutdownRequested
-from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
-from regnal.messages.lease import (
-    LeaderAcquired,
-    LeaderHandedOver,
-    LeaderReleased,
-    LeaderRenewed,
-    LeaseRefused,
-)
-from regnal.messages.operations import (
-    BecomePrimary,
-    DemotePostgres,
-    IntentFailed,
-    IntentRefused,
-    Phase,
-    PhaseChanged,
-    StartAsPrimary,
-)
-from regnal.messages.postgres import PostgresObserved, PostmasterExited
-from regnal.messages.probes import FailsafeAnswered
-from regnal.messages.settings import ConfigurationApplied, Settings
+from regnal.actors.lease_margins import fence_lead, step_down_lead
+from regnal.messages.base import Instant, MemberName, Seconds
+from regnal.messages.operations import Phase
+from regnal.messages.reasons import Reason, because
+from regnal.messages.settings import Settings
 
 _WRITABLE: tuple[Phase, ...] = ("primary", "promoting", "checkpointing")
 _SAFE: tuple[Phase, ...] = ("standby", "stopped", "absent")
@@ -63,28 +45,62 @@ class Watchdog:
     disarmed: bool = False
     """Whether the guard was told so.  At the start it may be armed from before."""
 
+    guard: Literal["idle", "asked", "armed", "failed"] = "idle"
+    guard_error: str = ""
+    postmaster_pid: int | None = None
+    """As last observed, for the guard."""
+
+    founding: bool = False
+    """Whether we create the cluster: its first primary has no lease yet, and nobody
+    else can be one."""
+
+    leaderless_since: Instant | None = None
+    """Since when PostgreSQL takes writes without a lease and without a deadline of
+    ours; None: it does not."""
+
     device: Literal["idle", "asked", "active", "failed"] = "idle"
     device_timeout: Seconds | None = None
+    """That the device was asked for."""
+
+    reset_after: Seconds | None = None
+    """That it has, or will have at most; None: it is not active."""
+
+    device_error: str = ""
+    failed_at: Instant | None = None
+    """When the activation failed; None: the device was not even found, or works."""
+
+    check_due: bool = False
+    """Whether to see if the device can be used: `required` must know beforehand."""
+
     unusable_told: bool = False
     leaving: bool = False
     """Whether PostgreSQL is being demoted, or stopped with the daemon."""
+
+    told: Literal["idle", "stands", "failed"] = "idle"
+    """What was last said about the fencing."""
+
+    told_reason: Reason | None = None
+
+    wanted: bool = False
+    """Whether election waits for that."""
 
     @property
     def is_paused(self) -> bool:
         return self.settings is not None and self.settings.paused
 
     @property
-    def margin(self) -> Seconds:
-        """How long before the end of the lease election begins to step down."""
-        assert self.settings is not None
-        return min(self.settings.lease_margin, self.settings.ttl / 4)
+    def step_down_at(self) -> Instant | None:
+        """When election begins to stop PostgreSQL; None: we have no lease to end."""
+        if self.lease_until is None or self.settings is None:
+            return None
+        return self.lease_until - step_down_lead(self.settings, self.reset_after)
 
     @property
     def fence_at(self) -> Instant | None:
         """When the guard must kill PostgreSQL; None: we have no lease to end."""
         if self.lease_until is None or self.settings is None:
             return None
-        return self.lease_until - self.margin / 2
+        return self.lease_until - fence_lead(self.settings, self.reset_after)
 
     @property
     def timeout(self) -> Seconds | None:
@@ -95,6 +111,20 @@ class Watchdog:
         if settings.watchdog_safety_margin < 0:
             return settings.ttl // 2
         return settings.ttl - settings.watchdog_safety_margin
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the device is on and would not fire between two heartbeats."""
+        settings, timeout = self.settings, self.timeout
+        return (
+            settings is not None
+            and timeout is not None
+            and timeout > settings.loop_wait
+        )
+
+    @property
+    def is_required(self) -> bool:
+        return self.settings is not None and self.settings.watchdog_mode == "required"
 
     @property
     def is_writable(self) -> bool:
@@ -121,133 +151,36 @@ class Watchdog:
         if self.settings.is_standby_cluster or self.lease_until is None:
             return False
         # A promotion that never came is not worth a killed standby.
-        return self.promotion_expected and now < self.lease_until - self.margin
+        step_down_at = self.step_down_at
+        assert step_down_at is not None
+        return self.promotion_expected and now < step_down_at
 
     def needs_guard(self, now: Instant) -> bool:
         """Whether PostgreSQL must be fenced when the lease ends."""
         return self.settings is not None and self.settings.guard and self.may_write(now)
 
-
-def learn(watchdog: Watchdog, envelope: Envelope[Message]) -> Watchdog:
-    """The watchdog after the message, before any rule looks at it."""
-    message = envelope.message
-    match message:
-        case ConfigurationApplied(settings=settings):
-            return _learn_settings(watchdog, settings)
-        case ShutdownRequested() | DemotePostgres():
-            return replace(watchdog, leaving=True)
-        case WatchdogActivated() if watchdog.device == "asked":
-            return replace(watchdog, device="active")
-        case WatchdogFailed():
-            return replace(watchdog, device="failed", device_timeout=None)
-        case (
-            LeaderAcquired()
-            | LeaderRenewed()
-            | LeaderReleased()
-            | LeaderHandedOver()
-            | LeaseRefused()
-            | FailsafeAnswered()
-        ):
-            return _learn_of_lease(watchdog, message)
-        case _:
-            return _learn_of_postgres(watchdog, message)
-
-
-def _learn_settings(watchdog: Watchdog, settings: Settings) -> Watchdog:
-    """Another configuration gives a device that failed another chance."""
-    known = replace(watchdog, settings=settings)
-    before = watchdog.settings
-    if before is None or _of_device(before) == _of_device(settings):
-        return known
-    device = "idle" if watchdog.device == "failed" else watchdog.device
-    return replace(known, device=device, unusable_told=False)
-
-
-def _of_device(settings: Settings) -> tuple[object, ...]:
-    return (
-        settings.ttl,
-        settings.loop_wait,
-        settings.watchdog_mode,
-        settings.watchdog_safety_margin,
-    )
-
-
-def _learn_of_lease(watchdog: Watchdog, message: Message) -> Watchdog:
-    match message:
-        case LeaderAcquired(member=member, valid_until=until) if (
-            member == watchdog.member
-        ):
-            return replace(
-                watchdog,
-                lease_until=until,
-                prolonged=True,
-                promotion_expected=not watchdog.is_writable,
-                device="idle" if watchdog.device == "failed" else watchdog.device,
-                leaving=False,
+    def trouble(self) -> Reason | None:
+        """Why what takes writes here could not be ended with the lease."""
+        settings, timeout = self.settings, self.timeout
+        if settings is None or settings.paused:
+            return None
+        if settings.guard and self.guard == "failed":
+            return because("GUARD_FAILED", error=self.guard_error)
+        if not self.is_required or timeout is None:
+            return None
+        if not self.is_usable:
+            return because(
+                "WATCHDOG_NOT_USABLE", timeout=timeout, loop_wait=settings.loop_wait
             )
-        case LeaderRenewed(member=member, valid_until=until) if (
-            member == watchdog.member
-        ):
-            latest = max(until, watchdog.lease_until or until)
-            return replace(watchdog, lease_until=latest, prolonged=True)
-        case FailsafeAnswered(votes=votes, asked_at=asked_at):
-            settings, own = watchdog.settings, watchdog.lease_until
-            if settings is None or own is None:
-                return watchdog
-            if not all(vote.accepted for vote in votes):
-                return watchdog
-            return replace(
-                watchdog,
-                lease_until=max(own, asked_at + settings.ttl),
-                prolonged=True,
-            )
-        case LeaderReleased() | LeaderHandedOver() | LeaseRefused():
-            return replace(watchdog, lease_until=None, promotion_expected=False)
-        case _:
-            return watchdog
+        if self.device == "failed":
+            return because("WATCHDOG_FAILED", error=self.device_error)
+        return None
 
-
-def _learn_of_postgres(watchdog: Watchdog, message: Message) -> Watchdog:
-    match message:
-        case BecomePrimary() | StartAsPrimary():
-            return replace(watchdog, wanted_primary=True)
-        case IntentFailed(intent=intent) | IntentRefused(intent=intent):
-            if intent not in ("become_primary", "start_as_primary"):
-                return watchdog
-            return replace(watchdog, wanted_primary=False, promotion_expected=False)
-        case PhaseChanged(phase=phase, intent=intent):
-            return _learn_phase(watchdog, phase, intent)
-        case PostmasterExited():
-            return replace(watchdog, server="absent")
-        case PostgresObserved(status=status):
-            if status.process == "absent":
-                return replace(watchdog, server="absent")
-            if status.in_recovery is None:
-                return watchdog
-            return replace(
-                watchdog, server="standby" if status.in_recovery else "primary"
-            )
-        case _:
-            return watchdog
-
-
-def _learn_phase(watchdog: Watchdog, phase: Phase, intent: str | None) -> Watchdog:
-    wanted = watchdog.wanted_primary and phase != "primary"
-    if phase == "standby" and intent is None:
-        wanted = False
-    server = watchdog.server
-    if phase == "primary":
-        server = "primary"
-    elif phase == "standby":
-        server = "standby"
-    elif phase in ("stopped", "absent"):
-        server = "absent"
-    return replace(
-        watchdog,
-        phase=phase,
-        intent=intent,
-        server=server,
-        wanted_primary=wanted,
-        promotion_expected=watchdog.promotion_expected and phase != "primary",
-        leaving=watchdog.leaving and phase != "standby",
-    )
+    def stands(self, now: Instant) -> bool:
+        """Whether PostgreSQL may take writes, guarded as the configuration wants."""
+        if self.settings is None or not self.may_write(now):
+            return False
+        guarded = not self.settings.guard or self.guard == "armed"
+        # WDOG-03: active before a promotion, or known not to work.
+        watched = not self.is_usable or self.device in ("active", "failed")
+        return guarded and watched

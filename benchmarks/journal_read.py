@@ -29,6 +29,7 @@ from regnal.journal.stamps import hlc_text, parse_hlc
 from regnal.journal.unbundling import unpack_bundle
 from regnal.journal.verification import verify
 from regnal.replay.case import opened
+from regnal.replay.explaining.explain import LATEST, Investigation
 
 MUSEUM = Path(__file__).parent.parent / "tests" / "journals" / "0.1.0-demo" / "pg1"
 
@@ -44,8 +45,12 @@ _PREVIOUS = re.compile(rb'(?<="previous":")[0-9a-f]{32}')
 _HLC = re.compile(rb'(?<="hlc":")[^"]+')
 
 
-def make(directory: Path, size: int) -> None:
-    """A journal of about so many bytes."""
+def make(directory: Path, size: int, *, with_starts: bool = False) -> None:
+    """A journal of about so many bytes.
+
+    `with_starts`: each repetition is a life of the daemon, so that it can be replayed;
+    else the records of a segment are of one.
+    """
     directory.mkdir()
     bodies = [
         record.line.partition(b",")[2].rpartition(b',"hash"')[0]
@@ -60,7 +65,7 @@ def make(directory: Path, size: int) -> None:
             if file is not None:
                 file.close()
             file = segment_path(directory, number + 1).open("wb")
-        elif is_start:
+        elif is_start and not with_starts:
             continue  # the same segment goes on
         number += 1
         made, own = line(number, _PREVIOUS.sub(own.encode(), text), own)
@@ -120,6 +125,13 @@ def unbundled(directory: Path) -> int:
     return manifest.journals[0].records or 0
 
 
+def explained(directory: Path) -> int:
+    """What `regnal explain` does: the pass over all of it, then the latest story."""
+    found = Investigation({"pg1": directory})
+    assert found.story(found.find(LATEST)).verdict
+    return 0
+
+
 def looked_at(directory: Path) -> int:
     """As every tool of replay begins: what is it, and of whom?"""
     with opened([str(directory)]) as case:
@@ -133,6 +145,7 @@ MEASURES: Mapping[str, tuple[str, str, Callable[[Path], int]]] = {
     "verify": ("plain", "`journal verify`", verified),
     "scan-packed": ("packed", "read and check the chain, compressed", scanned),
     "window": ("packed", "the last segment of it, by --since", windowed),
+    "explain": ("packed", "`explain`, the latest incident", explained),
     "look": ("packed", "open a case of it (no record is read)", looked_at),
     "bundle": ("packed", "`journal export`, with its check", bundled),
     "unbundle": ("packed", "unpack that bundle, digests checked", unbundled),
@@ -146,20 +159,20 @@ PARTS = ("look", "window")
 
 def measure(name: str, directory: Path) -> None:
     """In the child: one line of JSON."""
-    before = _peak()
+    before = peak()
     begun, used = time.perf_counter(), time.process_time()
     records = MEASURES[name][2](directory)
     result = {
         "records": records,
         "seconds": time.perf_counter() - begun,
         "cpu": time.process_time() - used,
-        "peak": _peak(),
+        "peak": peak(),
         "before": before,
     }
     print(json.dumps(result))
 
 
-def _peak() -> float:
+def peak() -> float:
     """Mebibytes.  Not getrusage: its ru_maxrss begins with that of the parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

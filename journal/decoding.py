@@ -7,7 +7,7 @@ turns the old data into the new, one version at a time.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -120,9 +120,22 @@ def state_of(record: Record, decider: Decider[S]) -> S:
         if differing or not found:
             names = ", ".join(sorted(differing)) or "everything"
             raise Undecodable(f"record {record.n}: the state differs in {names}")
-        return TypeAdapter(decider.state).validate_python(found)
+        return cast(S, adapter_of(decider.state).validate_python(found))
     except (KeyError, TypeError, ValidationError) as error:
         raise Undecodable(f"record {record.n}: {error}") from error
+
+
+def adapter_of(state: type[Any]) -> TypeAdapter[Any]:
+    """Reads and writes states of this class; to make one takes a thousand times as long
+    as to use it."""
+    adapter = _ADAPTERS.get(state)
+    if adapter is None:
+        adapter = _ADAPTERS[state] = TypeAdapter(state)
+    return adapter
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+"""Those that were made: as many as there are actors."""
 
 
 _ID = re.compile(r".+/[0-9]{1,18}/[0-9]{1,18}", re.DOTALL)

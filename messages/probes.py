@@ -18,6 +18,8 @@ from regnal.messages.base import (
 class ProbeTarget(Value):
     name: MemberName
     api_url: str
+    within: Seconds | None = None
+    """Less than the time for all: this one is thought dead.  None: the time for all."""
 
 
 class ProbePeers(Command):

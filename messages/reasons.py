@@ -47,7 +47,8 @@ SENTENCES = {
     "CANDIDATE_NOT_REACHABLE": "{member} did not answer",
     "CANDIDATE_NOT_RUNNING": "PostgreSQL of {member} is not running",
     "CANDIDATE_TIMELINE": "{member} is on timeline {timeline}, the cluster on {wanted}",
-    "CANDIDATE_WATCHDOG": "{member} needs a watchdog and has none that works",
+    "CANDIDATE_WATCHDOG": "{member} could not be fenced: its guard or its watchdog does "
+    "not work",
     "CANDIDATE_NOT_ASKED_FOR": "{member} is not the candidate that was asked for",
     "CANDIDATE_NOT_IN_FAILSAFE": "{member} is not in the failsafe key",
     "CANDIDATE_BARRED": "PostgreSQL of {member} ended unasked as primary too often; it "
@@ -64,6 +65,11 @@ SENTENCES = {
     "LEASE_LOST": "the leader key belongs to {holder}",
     "LEASE_GONE": "the leader key is gone",
     "STORE_UNREACHABLE": "the DCS is not accessible: {error}",
+    # Fencing (docs/fencing.md).
+    "GUARD_FAILED": "the guard does not work: {error}",
+    "WATCHDOG_FAILED": "watchdog.mode is required, and the watchdog does not work: {error}",
+    "WATCHDOG_NOT_USABLE": "watchdog.mode is required, and its timeout of {timeout:.0f} s is "
+    "not longer than loop_wait, {loop_wait:.0f} s; raise ttl or lower safety_margin",
     # PostgreSQL.
     "POSTGRES_CRASHED": "PostgreSQL ended by signal {signal}, exit status {status}",
     "POSTGRES_NOT_RUNNING": "PostgreSQL is not running",

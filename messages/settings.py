@@ -16,6 +16,7 @@ from regnal.messages.base import (
     Value,
 )
 from regnal.messages.cluster import Tags
+from regnal.messages.fencing import WatchdogDriver
 
 DEFAULT_START_TIMEOUT: Seconds = 300
 """Of primary_start_timeout."""
@@ -128,6 +129,8 @@ class Settings(Value):
     """`bootstrap.dcs`: the first dynamic configuration of a new cluster."""
 
     watchdog_mode: Literal["off", "automatic", "required"] = "automatic"
+    watchdog_device: str = "/dev/watchdog"
+    watchdog_driver: WatchdogDriver = "default"
     watchdog_safety_margin: Seconds = 5
     """-1: half of ttl."""
 

@@ -1,7 +1,46 @@
-"""What holds for every test."""
+"""What holds for every test: how often properties are tried, and which worker runs what."""
 
+import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+from tests.examples import THOROUGH, USUAL
+
+pytest_plugins = ["tests.left_journals"]
 
 # A machine that is busy with real servers is no reason to call a property slow.
-settings.register_profile("regnal", deadline=None)
+settings.register_profile("regnal", deadline=None, max_examples=USUAL)
+settings.register_profile("thorough", deadline=None, max_examples=THOROUGH)
 settings.load_profile("regnal")
+
+CLUSTERS = "tests/scenarios/test_"
+"""How the files begin that play on whole clusters: three daemons, three PostgreSQL."""
+
+
+class OneClusterAtATime(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """A worker takes a whole file, so that the servers of a module start once.
+
+    The files on whole clusters count as one: their deadlines hold on a machine that
+    runs one cluster beside other tests, not on one that runs two.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return CLUSTERS if nodeid.startswith(CLUSTERS) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> OneClusterAtATime:
+    config.option.loadscopereorder = False
+    return OneClusterAtATime(config, log)
+
+
+LONGEST = (CLUSTERS, "tests/scenarios/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: the workers end together."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(one) for one in LONGEST])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("actors", "bridges", "journal", "messages", "replay")
+ROOMS = ("actors", "bridges", "events", "journal", "messages", "replay")
 SOURCES = (*ROOMS, "regnal", "tests", "benchmarks")
 
 

@@ -13,8 +13,8 @@ import threading
 from typing import NamedTuple
 
 from regnal.bridges.contract import Clock
-from regnal.bridges.dcs.contract import StoreDenied, StoreUnavailable
-from regnal.bridges.dcs.etcd3_protocol import Header, Json, header_of
+from regnal.bridges.dcs.contract import StoreUnavailable
+from regnal.bridges.dcs.etcd3_protocol import Header, Json, header_of, texts_in
 from regnal.bridges.dcs.etcd3_server import Etcd3Servers, NodeFailed, inner_answer
 from regnal.bridges.dcs.etcd_endpoints import Endpoints
 from regnal.bridges.dcs.etcd_settings import EtcdSettings
@@ -122,15 +122,15 @@ class Etcd3Client:
             return
         try:
             answer = self.servers.ask(server, "/cluster/member/list", {}, within)
-        except (NodeFailed, StoreDenied) as error:
+        except (NodeFailed, StoreUnavailable) as error:
             logger.debug("etcd does not tell its members: %s", error)
             return
         members = answer.get("members")
         self.endpoints.learn(
             url.rstrip("/")
             for member in (members if isinstance(members, list) else ())
-            if not member.get("isLearner")
-            for url in member.get("clientURLs", ())
+            if isinstance(member, dict) and not member.get("isLearner")
+            for url in texts_in(member.get("clientURLs"))
         )
 
     def _share(self, deadline: Instant, servers_left: int) -> Seconds:
@@ -155,10 +155,12 @@ class Etcd3Client:
         try:
             answer = self._web.send("GET", f"{peer}/members", within)
             members = json.loads(answer.body)
+            found = members if isinstance(members, list) else ()
             return tuple(
-                str(url).rstrip("/")
-                for member in members
-                for url in member.get("clientURLs", ())
+                url.rstrip("/")
+                for member in found
+                if isinstance(member, dict)
+                for url in texts_in(member.get("clientURLs"))
             )
-        except (NotSent, NoAnswer, ValueError, TypeError, AttributeError):
+        except (NotSent, NoAnswer, RecursionError, ValueError):
             return ()

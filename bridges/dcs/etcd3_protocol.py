@@ -11,11 +11,15 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from regnal.bridges.dcs.json_values import clean
 from regnal.bridges.dcs.keys import StoredKey, decode
 
 Json = dict[str, Any]
 
 NO_LEASE = 0
+
+LONGEST_ERROR = 1000
+"""Characters of an error's text that are kept."""
 
 
 class KeyValue(NamedTuple):
@@ -80,7 +84,8 @@ def error_text(body: bytes) -> str:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return body[:200].decode("utf-8", "replace").strip()
+        text = body[:200].decode("utf-8", "replace").strip()
+        return text or "an error without a text"
     return error_in(value) or "an error without a text"
 
 
@@ -91,7 +96,8 @@ def error_in(value: Any) -> str | None:
     error = value.get("error")
     if isinstance(error, dict):
         error = error.get("message")
-    return str(error or value.get("message") or "") or None
+    text = str(error or value.get("message") or "")
+    return clean(text[:LONGEST_ERROR]) or None
 
 
 def parse_answer(body: bytes) -> Json | None:
@@ -115,11 +121,17 @@ def header_of(answer: Json) -> Header:
     )
 
 
+def texts_in(value: Any) -> tuple[str, ...]:
+    """The texts of a list; of anything else none."""
+    entries = value if isinstance(value, list) else ()
+    return tuple(clean(entry) for entry in entries if isinstance(entry, str))
+
+
 def natural(value: Any) -> int:
     """0 where nothing or nonsense is written."""
     try:
         return max(0, int(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 

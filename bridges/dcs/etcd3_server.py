@@ -4,7 +4,7 @@ import json
 import re
 import threading
 
-from regnal.bridges.dcs.contract import StoreDenied
+from regnal.bridges.dcs.contract import StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.etcd3_protocol import (
     Header,
     Json,
@@ -21,14 +21,15 @@ from regnal.bridges.dcs.web import NoAnswer, NotSent, Web
 from regnal.messages.base import Seconds
 
 OLDEST = (3, 0, 4)
-VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
-class LeaseGone(Exception):
-    """The lease that was to be used has expired."""
+class LeaseGone(StoreUnavailable):
+    """The lease that was to be used has expired.  Said to who uses none, it is an
+    answer that tells nothing."""
 
 
-class Compacted(Exception):
+class Compacted(StoreUnavailable):
     """The revision from which to watch is too long ago."""
 
 

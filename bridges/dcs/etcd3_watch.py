@@ -187,7 +187,8 @@ class Etcd3Watch:
         changes = [
             WatchEvent(key, event.get("type") == "DELETE")
             for event in (events if isinstance(events, list) else ())
-            if (key := key_value(event.get("kv"))) is not None
+            if isinstance(event, dict)
+            and (key := key_value(event.get("kv"))) is not None
         ]
         self._cache.apply(changes, header_of(result).revision)
         return bool(changes)

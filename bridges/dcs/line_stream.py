@@ -107,6 +107,8 @@ class LineStream:
                 self._parser.feed_data(data)
             except (httptools.HttpParserError, ValueError) as error:
                 raise StreamEnded(f"the answer is broken: {error}") from error
+            except httptools.HttpParserUpgrade as error:
+                raise StreamEnded("it wants to speak another protocol") from error
 
     def on_body(self, data: bytes) -> None:
         """Called by the parser, as is the next."""

@@ -1,37 +1,49 @@
 """The bridge to the guard: starts it, or takes over the one that is there."""
 
 import contextlib
-import hashlib
-import json
 import logging
 import os
+import select
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 from regnal.bridges.contract import Clock, Voice
-from regnal.bridges.guard import guard_process
-from regnal.messages.base import Command, Message
+from regnal.bridges.guard.connection import (
+    GuardConnection,
+    GuardUnreachable,
+    Hardened,
+    address_of,
+    end,
+    spawn,
+)
+from regnal.bridges.guard.record import GuardRecord
+from regnal.messages.base import Command, Message, Seconds
 from regnal.messages.envelope import Envelope, PartName
-from regnal.messages.fencing import ArmGuard, DisarmGuard, GuardFailed, GuardFenced
+from regnal.messages.fencing import (
+    ArmGuard,
+    DisarmGuard,
+    GuardArmed,
+    GuardFailed,
+    GuardStarted,
+)
 
 logger = logging.getLogger(__name__)
 
-ANSWER_WITHIN = 1.0
-"""Seconds that the guard has to answer; it does nothing else than wait for us."""
+ATTEMPTS = 3
+"""To start a guard, before it is said that it does not work."""
 
-START_WITHIN = 5.0
+PAUSE: Seconds = 0.5
+"""Between two attempts."""
 
-
-class GuardUnreachable(Exception):
-    """The guard could not be started, or does not answer."""
+RETRY_EVERY: Seconds = 2.0
+"""After it was said that the guard does not work."""
 
 
 class GuardBridge:
-    """See `bridges.contract.Bridge`.  Orders are given from the caller's thread:
-    one packet and its answer, so that a promotion begins with the guard armed."""
+    """See `bridges.contract.Bridge`.  Orders are given from the caller's thread: one
+    packet and its answer.  A thread of our own sees the guard's end at once, and starts
+    another one with the same orders."""
 
     name: PartName = "guard"
     performs: tuple[type[Command], ...] = (ArmGuard, DisarmGuard)
@@ -41,132 +53,173 @@ class GuardBridge:
     ) -> None:
         """`record` is the guard's own small journal."""
         self._data_directory = data_directory
-        self._record = record
+        self._address = address_of(data_directory)
+        self._record = GuardRecord(record)
         self._voice = voice
         self._clock = clock
         self._lock = threading.Lock()
-        self._connection: socket.socket | None = None
+        """Guards all that follows."""
+
+        self._connection: GuardConnection | None = None
+        self._predecessors: list[socket.socket] = []
+        """Guards of another version: they stay armed until ours has its orders."""
+
+        self._order: ArmGuard | DisarmGuard | None = None
+        """The last one.  None: none in this life; the guard that is there goes on
+        with what it was told in an earlier one."""
+
+        self._is_armed = False
+        self._has_failed = False
+        self._stopping = False
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread = threading.Thread(
+            target=self._watch, name="guard-watch", daemon=True
+        )
 
     def start(self) -> None:
         self._tell_of_fencing()
-        with self._lock, contextlib.suppress(GuardUnreachable):
-            self._connect()
+        with self._lock:
+            self._predecessors = self._address.predecessors()
+        self._see_to_it(None)
+        self._thread.start()
 
     def stop(self) -> None:
         """Let go of the guard: disarmed it ends, armed it stays on watch."""
+        self._stopping = True
+        os.eventfd_write(self._wake, 1)
+        self._thread.join()
         with self._lock:
             self._disconnect()
+            for predecessor in self._predecessors:
+                predecessor.close()
 
     def perform(self, envelope: Envelope[Command]) -> None:
-        match envelope.message:
-            case ArmGuard(deadline=deadline):
-                self._order(f"arm {deadline!r}", envelope)
-            case DisarmGuard():
-                self._order("disarm", envelope)
-            case _:
-                raise AssertionError(envelope.message)
-
-    def _order(self, word: str, cause: Envelope[Message]) -> None:
-        # A daemon that was frozen hears here of what the guard did meanwhile.
-        self._tell_of_fencing()
+        command = envelope.message
+        assert isinstance(command, ArmGuard | DisarmGuard)
         with self._lock:
+            self._order = command
+        self._see_to_it(envelope)
+
+    def _see_to_it(self, cause: Envelope[Command] | None) -> bool:
+        """Give the guard its order, a new guard if need be; whether it has it."""
+        said: list[Message] = []
+        with self._lock:
+            done = self._give_order(said)
+        for message in said:
+            self._voice.say(message, cause)
+        os.eventfd_write(self._wake, 1)
+        return done
+
+    def _give_order(self, said: list[Message]) -> bool:
+        trouble = ""
+        # Whoever failed before is known to; the orders must not wait for it each time.
+        for attempt in range(1 if self._has_failed else ATTEMPTS):
+            if attempt > 1:
+                threading.Event().wait(PAUSE)
             try:
-                self._ask(word)
-                return
-            except GuardUnreachable:
-                self._disconnect()
-            try:
-                # It may have been killed; another one is as good.
-                self._ask(word)
-                return
+                self._connect(said)
+                if self._order is not None:
+                    assert self._connection is not None
+                    self._connection.ask(_word(self._order))
             except GuardUnreachable as error:
                 trouble = str(error)
                 self._disconnect()
-        logger.error("The guard does not work: %s.", trouble)
-        self._voice.say(GuardFailed(error=trouble), cause)
+                continue
+            self._take(said)
+            return True
+        self._is_armed = False
+        if not self._has_failed:
+            self._has_failed = True
+            said.append(GuardFailed(error=trouble))
+        return False
 
-    def _ask(self, word: str) -> None:
-        connection = self._connect()
-        try:
-            connection.send(word.encode())
-            answer = connection.recv(guard_process.PACKET)
-        except OSError as error:
-            raise GuardUnreachable(str(error)) from error
-        if answer != b"ok":
-            raise GuardUnreachable(answer.decode(errors="replace") or "it ended")
+    def _take(self, said: list[Message]) -> None:
+        """Our guard has its order, if there is one."""
+        assert self._connection is not None
+        self._has_failed = False
+        if self._order is None:
+            return
+        armed = isinstance(self._order, ArmGuard)
+        if not (isinstance(self._order, ArmGuard) and self._order.unless_armed):
+            for predecessor in self._predecessors:
+                end(predecessor)
+            self._predecessors = []
+        if armed and not self._is_armed:
+            said.append(GuardArmed(guard_pid=self._connection.pid))
+        self._is_armed = armed
 
-    def _connect(self) -> socket.socket:
-        if self._connection is None:
-            self._connection = self._dial() or self._spawn()
-        return self._connection
+    def _connect(self, said: list[Message]) -> None:
+        """Raises GuardUnreachable."""
+        if self._connection is not None:
+            return
+        self._is_armed = False
+        hardened: Hardened | None = None
+        connection = self._address.dial()
+        if connection is None:
+            connection, hardened = spawn(
+                self._address, self._data_directory, self._record.path
+            )
+        self._connection = connection
+        said.append(
+            GuardStarted(
+                pid=connection.pid,
+                taken_over=hardened is None,
+                memory_locked=hardened.memory_locked if hardened else None,
+                schedule=hardened.schedule if hardened else None,
+            )
+        )
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _dial(self) -> socket.socket | None:
-        """The guard that is there; None: there is none."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.settimeout(ANSWER_WITHIN)
-        try:
-            connection.connect("\0" + address_of(self._data_directory))
-        except OSError:
-            connection.close()
-            return None
-        return connection
+    def _watch(self) -> None:
+        """Until the end: see that there is a guard."""
+        while not self._stopping:
+            connection = self._connection
+            poll = select.poll()
+            poll.register(self._wake, select.POLLIN)
+            if connection is not None:
+                # A socket that was closed meanwhile has no number any more.
+                with contextlib.suppress(ValueError):
+                    poll.register(connection, select.POLLRDHUP)
+            events = poll.poll(None if connection else RETRY_EVERY * 1000)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+            # A daemon that was frozen hears here of what the guard did meanwhile: not
+            # with the order itself, which must not wait for a disk.
+            self._tell_of_fencing()
+            if self._stopping or connection is not self._connection:
+                continue
+            if connection is None and not events:
+                self._see_to_it(None)
+            elif any(fd != self._wake for fd, _ in events):
+                self._replace(connection)
+                # Two daemons that fight for one guard must not do so at full speed.
+                threading.Event().wait(PAUSE)
 
-    def _spawn(self) -> socket.socket:
-        """Start a guard; it is ready when it says so."""
-        try:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    guard_process.__file__,
-                    address_of(self._data_directory),
-                    str(self._data_directory),
-                    str(self._record),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                cwd="/",
-            )
-        except OSError as error:
-            raise GuardUnreachable(str(error)) from error
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.close()
-        process.wait()
-        connection = self._dial()
-        if connection is None:
-            raise GuardUnreachable("it was started and does not listen")
-        return connection
+    def _replace(self, lost: GuardConnection | None) -> None:
+        with self._lock:
+            if self._connection is not lost:
+                return
+            self._disconnect()
+            is_armed = self._is_armed
+        logger.warning(
+            "The guard is gone or obeys somebody else; %s.",
+            "another one is armed" if is_armed else "another one is started",
+        )
+        self._see_to_it(None)
 
     def _tell_of_fencing(self) -> None:
-        """What the guard did while we did not run."""
-        told = self._record.with_suffix(".told")
-        try:
-            lines = self._record.read_text().splitlines()
-            self._record.replace(told)
-        except OSError:
-            return
-        for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                fenced = json.loads(line)
-                self._voice.say(
-                    GuardFenced(
-                        postmaster_pid=fenced["pid"],
-                        at=fenced["at"],
-                        late_by=fenced["late_by"],
-                    )
-                )
+        """What the guard did since we looked last."""
+        for fenced in self._record.untold():
+            self._voice.say(fenced)
 
 
-def address_of(data_directory: Path) -> str:
-    """One guard per data directory and user."""
-    digest = hashlib.sha256(os.path.realpath(data_directory).encode()).hexdigest()
-    return f"regnal-guard-{os.geteuid()}-{digest[:24]}"
+def _word(order: ArmGuard | DisarmGuard) -> str:
+    if isinstance(order, DisarmGuard):
+        return "disarm"
+    end = order.deadline if order.lease_until is None else order.lease_until
+    verb = "keep" if order.unless_armed else "arm"
+    return f"{verb} {order.deadline!r} {end!r} {order.postmaster_pid or 0}"

@@ -1,22 +1,26 @@
 """The guard process: kills PostgreSQL at a deadline, unless the deadline is moved.
 
-    python -I -S guard_process.py ADDRESS DATA_DIRECTORY RECORD
+    python -I -S guard_process.py PROTOCOL ADDRESS DATA_DIRECTORY RECORD
 
 It is started by the daemon, in a session of its own, and outlives it: a daemon that
 is frozen, killed or stuck is exactly what it is for.  It imports little and needs
 nobody to fence.  The protocol is one packet per word on a Unix socket (SEQPACKET):
 
-    arm DEADLINE     fence at this instant of CLOCK_BOOTTIME, unless armed anew
-    disarm           fence nobody
-    quit             end (refused while armed)
+    arm DEADLINE END PID   fence at this instant of CLOCK_BOOTTIME, unless armed anew;
+                           END is when the lease ends, PID the postmaster (0: unknown)
+    keep DEADLINE END PID  the same, unless armed already
+    disarm                 fence nobody
+    hello                  who is there: PROTOCOL and our pid
 
-and each is answered `ok` or `error TEXT`.  Whoever connects last is obeyed: that is
-how a restarted daemon takes the guard over, without a moment unguarded.
+and each is answered `ok ...` or `error TEXT`.  Whoever connects last is obeyed: that
+is how a restarted daemon takes the guard over, without a moment unguarded.  `disarm`
+means the same in every protocol there will be, so that any daemon can end any guard.
+
+Once it knows the postmaster, nothing here touches a disk before PostgreSQL is dead: a
+disk that hangs must not hold up the fencing.
 """
 
-import contextlib
 import ctypes
-import json
 import os
 import select
 import signal
@@ -24,13 +28,27 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 
+PROTOCOL = "2"
 CLOCK_BOOTTIME = 7
 TFD_TIMER_ABSTIME = 1
 MCL_CURRENT_AND_FUTURE = 3
-QUIT_PATIENCE_MS = 500
-"""How long an immediate shutdown may take before SIGKILL."""
+QUIT_PATIENCE = 0.5
+"""Seconds that an immediate shutdown may take before SIGKILL, at most."""
 
+SWEEP_FOR = 5.0
+"""Seconds for which we look for processes that the postmaster left behind."""
+
+LOOK_AGAIN = 0.2
+WATCH_ON = 300.0
+"""Seconds after a deadline at which no postmaster was found, in which one may turn up
+that was being started when the deadline passed; looked for every LOOK_AGAIN seconds."""
+
+START_TOLERANCE = 3.0
+"""Seconds between the start of a postmaster and what it wrote into its pid file."""
+
+TICKS = os.sysconf("SC_CLK_TCK")
 PACKET = 256
 
 
@@ -57,16 +75,49 @@ class Alarm:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
 
+class Target:
+    """A process that is held by its descriptor: no other can be hit in its place."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises OSError if there is none."""
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+        try:
+            # What is read after the descriptor was opened is of this process, or it
+            # has ended, and then the descriptor reaches nobody.
+            self.parent, self.started_at = _stat(pid)
+            self.directory = _link(pid, "cwd")
+            self.executable = _link(pid, "exe").removesuffix(" (deleted)")
+        except (OSError, ValueError):
+            self.close()
+            raise
+
+    def send(self, number: int) -> None:
+        try:  # noqa: SIM105 - contextlib would be one more import
+            signal.pidfd_send_signal(self._fd, number)
+        except ProcessLookupError:
+            pass  # it has ended, which is what we want
+
+    def has_ended(self, within: float = 0.0) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(within * 1000))
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
 class Guard:
-    """Deadline, postmaster, and who gives the orders."""
+    """Deadline, postmaster, and what is done when the one passes."""
 
     def __init__(self, data_directory: str, record: str) -> None:
-        self._data_directory = os.path.realpath(data_directory)
+        self._directory = os.path.realpath(data_directory)
         self._record = record
         self._alarm = Alarm()
         self._deadline: float | None = None
-        self._pid: int | None = None
-        self._pidfd: int | None = None
+        self._end = 0.0
+        self._ordered_at = 0.0
+        self._postmaster: Target | None = None
 
     @property
     def alarm_fd(self) -> int:
@@ -81,143 +132,236 @@ class Guard:
         """Do what the packet says; the answer."""
         words = packet.decode(errors="replace").split()
         match words:
-            case ["arm", text]:
-                return self._arm(text)
+            case ["arm", deadline, end, pid]:
+                return self._arm(deadline, end, pid)
+            case ["keep", deadline, end, pid]:
+                return b"ok" if self.is_armed else self._arm(deadline, end, pid)
             case ["disarm"]:
                 self._disarm()
                 return b"ok"
-            case ["ping"]:
-                return b"ok"
+            case ["hello"]:
+                return f"ok {PROTOCOL} {os.getpid()}".encode()
         return b"error unknown word"
 
     def look(self) -> None:
         """Fence if it is time."""
-        if self._deadline is not None and now() >= self._deadline:
+        if self._deadline is None or now() < self._deadline:
+            return
+        if self._find(started_by=max(self._deadline, self._ordered_at)):
             self._fence(self._deadline)
+        elif now() < self._deadline + WATCH_ON:
+            self._alarm.set(now() + LOOK_AGAIN)
+        else:
+            self._disarm()
 
-    def _arm(self, text: str) -> bytes:
+    def _arm(self, deadline: str, end: str, pid: str) -> bytes:
         try:
-            deadline = float(text)
+            instants, told = (float(deadline), float(end)), int(pid)
         except ValueError:
-            return b"error deadline"
-        self._deadline = deadline
-        self._alarm.set(deadline)
+            return b"error arm DEADLINE END PID"
+        # Armed first: whatever the search meets, the deadline stands.
+        self._deadline, self._end = instants
+        self._ordered_at = now()
+        self._alarm.set(max(instants[0], 0.001))
         # Held open while PostgreSQL certainly is the one that we know: at the
         # deadline nobody else can be hit.
-        self._find_postmaster()
+        self._find(told)
         return b"ok"
 
     def _disarm(self) -> None:
         self._deadline = None
         self._alarm.set(0)
 
-    def _find_postmaster(self) -> None:
-        pid = self._pid_in_file()
-        if pid is None or (pid == self._pid and self._pidfd is not None):
-            return
-        self._forget_postmaster()
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            return
-        if not self._is_postmaster(pid):
-            os.close(pidfd)
-            return
-        self._pid, self._pidfd = pid, pidfd
+    def _find(self, told: int = 0, started_by: float | None = None) -> bool:
+        """Whether a postmaster runs that is ours to fence, and we hold it."""
+        known = self._postmaster
+        if known is not None and known.has_ended():
+            known.close()
+            known = self._postmaster = None
+        if known is None or told not in (0, known.pid):
+            found = self._recognise(told, None)
+            if found is None and known is None:
+                found = self._recognise(*self._in_pid_file())
+            if found is not None and known is not None:
+                known.close()
+            self._postmaster = known = found or known
+        if known is None:
+            return False
+        # Whoever starts it later, when no daemon renews, knows what he does.
+        return started_by is None or known.started_at <= started_by
 
-    def _forget_postmaster(self) -> None:
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-        self._pid = self._pidfd = None
-
-    def _pid_in_file(self) -> int | None:
+    def _in_pid_file(self) -> tuple[int, float | None]:
+        """Pid, 0 if there is none, and when it says that it began (wall clock)."""
         try:
-            with open(os.path.join(self._data_directory, "postmaster.pid")) as file:
-                pid = abs(int(file.readline()))
+            with open(os.path.join(self._directory, "postmaster.pid")) as file:
+                lines = file.read().split("\n")
+            return abs(int(lines[0])), float(lines[2])
+        except (OSError, ValueError, IndexError):
+            return 0, None
+
+    def _recognise(self, pid: int, written: float | None) -> Target | None:
+        """A server works in its data directory all its life, and is called postgres or
+        began when its file says so; anybody else has a recycled pid."""
+        if pid <= 0:
+            return None
+        try:
+            target = Target(pid)
         except (OSError, ValueError):
             return None
-        return pid or None
-
-    def _is_postmaster(self, pid: int) -> bool:
-        """Its working directory is its data directory (PostgreSQL sets it so)."""
-        try:
-            return os.path.realpath(f"/proc/{pid}/cwd") == self._data_directory
-        except OSError:
-            return False
+        began = time.time() - (now() - target.started_at)
+        is_named = "postgres" in os.path.basename(target.executable)
+        is_dated = written is not None and abs(began - written) <= START_TOLERANCE
+        if target.directory == self._directory and (is_named or is_dated):
+            return target
+        target.close()
+        return None
 
     def _fence(self, deadline: float) -> None:
+        postmaster = self._postmaster
+        assert postmaster is not None
         self._disarm()
-        self._find_postmaster()
-        pid, pidfd = self._pid, self._pidfd
-        if pid is None or pidfd is None:
-            return
-        if _has_ended(pidfd, 0):
-            self._forget_postmaster()
-            return
         began_at = now()
-        children = _children(pid)
-        _send(pidfd, signal.SIGQUIT)
-        if not _has_ended(pidfd, QUIT_PATIENCE_MS):
-            _send(pidfd, signal.SIGKILL)
-        for child in children:
+        family = _descendants(postmaster)
+        # A lease that has ended leaves no time for politeness.
+        patience = min(QUIT_PATIENCE, (self._end - began_at) / 2)
+        if patience > 0:
+            postmaster.send(signal.SIGQUIT)
+            postmaster.has_ended(patience)
+        postmaster.send(signal.SIGKILL)
+        for child in family:
             # The children of a killed postmaster must not write on either.
-            _send(child, signal.SIGKILL)
-            os.close(child)
-        _has_ended(pidfd, QUIT_PATIENCE_MS)
-        self._write_down(pid, deadline, began_at)
-        self._forget_postmaster()
+            child.send(signal.SIGKILL)
+        left = self._sweep(postmaster, family, began_at)
+        self._write_down(postmaster.pid, deadline, began_at, left)
+        for target in (postmaster, *family):
+            target.close()
+        self._postmaster = None
 
-    def _write_down(self, pid: int, deadline: float, began_at: float) -> None:
-        line = json.dumps(
-            {
-                "pid": pid,
-                "deadline": deadline,
-                "at": began_at,
-                "late_by": began_at - deadline,
-                "took": now() - began_at,
-                "wall": time.time(),
-            }
+    def _sweep(self, postmaster: Target, family: list[Target], began_at: float) -> int:
+        """Kill what was born meanwhile; how many processes do not end (state D)."""
+        while True:
+            for target in self._servers(postmaster.executable, began_at):
+                target.send(signal.SIGKILL)
+                if target.pid in [member.pid for member in family]:
+                    target.close()
+                else:
+                    family.append(target)
+            left = [one for one in (postmaster, *family) if not one.has_ended()]
+            if not left or now() > began_at + SWEEP_FOR:
+                return len(left)
+            left[0].has_ended(LOOK_AGAIN)
+
+    def _servers(self, executable: str, began_at: float) -> Iterator[Target]:
+        """Server processes in our data directory that run and began before the
+        fencing, or were forked while it was under way."""
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or _link(int(name), "cwd") != self._directory:
+                continue
+            try:
+                target = Target(int(name))
+            except (OSError, ValueError):
+                continue
+            if (
+                target.directory == self._directory
+                and target.executable == executable != ""
+                and target.started_at <= began_at + QUIT_PATIENCE
+                and not target.has_ended()
+            ):
+                yield target
+            else:
+                target.close()
+
+    def _write_down(
+        self, pid: int, deadline: float, began_at: float, left: int
+    ) -> None:
+        """One line of JSON; of the many programs that could help none is imported."""
+        line = (
+            f'{{"pid": {pid}, "deadline": {deadline!r}, "at": {began_at!r}, '
+            f'"late_by": {began_at - deadline!r}, "took": {now() - began_at!r}, '
+            f'"left": {left}, "wall": {time.time()!r}, "boot": "{_boot_id()}"}}\n'
         )
         try:
-            with open(self._record, "a") as file:
-                file.write(line + "\n")
+            fd = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            os.write(fd, line.encode())
+            os.close(fd)
         except OSError:
             pass  # the fencing counts, its record is a courtesy
 
 
-def _children(pid: int) -> list[int]:
-    """Pidfds of the postmaster's children."""
-    found = []
+def _stat(pid: int) -> tuple[int, float]:
+    """Parent, and when it began on our clock."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[1]), int(fields[19]) / TICKS
+
+
+def _link(pid: int, name: str) -> str:
+    """Where it works, or what it runs; empty: not ours to know."""
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            names = file.read().split()
+        return os.readlink(f"/proc/{pid}/{name}")
     except OSError:
-        return []
-    for name in names:
-        try:
-            found.append(os.pidfd_open(int(name)))
-        except OSError:
-            continue
+        return ""
+
+
+def _descendants(parent: Target) -> list[Target]:
+    """Its children, their children and so on, each held."""
+    found: list[Target] = []
+    generation = [parent]
+    while generation:
+        generation = [child for elder in generation for child in _children(elder)]
+        found += generation
     return found
 
 
-def _send(pidfd: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, number)
+def _children(parent: Target) -> list[Target]:
+    found = []
+    try:
+        with open(f"/proc/{parent.pid}/task/{parent.pid}/children") as file:
+            names = file.read().split()
+    except OSError:
+        return []  # a kernel without it: the sweep finds the servers
+    for name in names:
+        try:
+            child = Target(int(name))
+        except (OSError, ValueError):
+            continue
+        if child.parent == parent.pid and not parent.has_ended():
+            found.append(child)
+        else:
+            child.close()
+    return found
 
 
-def _has_ended(pidfd: int, patience_ms: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(patience_ms))
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
 
 
-def _lock_memory() -> None:
-    """So that a host that swaps does not swap the guard out; where it is allowed."""
-    ctypes.CDLL(None, use_errno=True).mlockall(MCL_CURRENT_AND_FUTURE)
+def harden() -> str:
+    """Neither swap, nor a busy host, nor the OOM killer shall hold us up, where that
+    is allowed; what we got, as words for the daemon."""
+    locked = ctypes.CDLL(None).mlockall(MCL_CURRENT_AND_FUTURE) == 0
+    schedule = "normal"
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        schedule = "realtime"
+    except OSError:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+            schedule = "preferred"
+        except OSError:
+            pass
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("-1000")
+    except OSError:
+        pass  # then it is that of the daemon
+    with open("/proc/self/oom_score_adj") as file:
+        oom = int(file.read())
+    return f"{os.getpid()} {'locked' if locked else 'unlocked'} {schedule} {oom}"
 
 
-def _listen(address: str) -> socket.socket:
+def listen(address: str) -> socket.socket:
     """In the abstract namespace: no file is left behind by a killed guard."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind("\0" + address)
@@ -239,60 +383,72 @@ def serve(listener: socket.socket, guard: Guard) -> None:
     poll.register(listener, select.POLLIN)
     poll.register(guard.alarm_fd, select.POLLIN)
     had_master = False
-    while True:
+    while not had_master or connection is not None or guard.is_armed:
+        # What was ordered in time counts, though we come to it late: the deadlines
+        # are instants, so an order cannot be worth more than when it was given.
         for fd, _ in poll.poll():
             if fd == listener.fileno():
-                newer, _ = listener.accept()
-                if not _is_ours(newer):
-                    newer.close()
+                newer = _accept(listener)
+                if newer is None:
                     continue
                 if connection is not None:
                     poll.unregister(connection)
                     connection.close()
                 connection, had_master = newer, True
                 poll.register(connection, select.POLLIN)
-            elif connection is not None and fd == connection.fileno():
-                packet = _receive(connection)
-                if packet:
-                    _answer(connection, guard.obey(packet))
-                else:
-                    poll.unregister(connection)
-                    connection.close()
-                    connection = None
-            else:
-                guard.look()
+            elif connection is None or fd != connection.fileno():
+                continue  # the alarm, or somebody who has been replaced
+            elif not _serve_one(connection, guard):
+                poll.unregister(connection)
+                connection.close()
+                connection = None
         guard.look()
-        if had_master and connection is None and not guard.is_armed:
-            return
 
 
-def _receive(connection: socket.socket) -> bytes:
+def _accept(listener: socket.socket) -> socket.socket | None:
     try:
-        return connection.recv(PACKET)
+        newer, _ = listener.accept()
     except OSError:
-        return b""
+        return None
+    if _is_ours(newer):
+        return newer
+    newer.close()
+    return None
 
 
-def _answer(connection: socket.socket, answer: bytes) -> None:
-    with contextlib.suppress(OSError):  # whoever does not listen to it has none
-        connection.send(answer, socket.MSG_DONTWAIT)
+def _serve_one(connection: socket.socket, guard: Guard) -> bool:
+    """Whether somebody is still there."""
+    try:
+        packet = connection.recv(PACKET)
+        if packet:
+            connection.send(guard.obey(packet), socket.MSG_DONTWAIT)
+        return bool(packet)
+    except BlockingIOError:
+        return True  # whoever does not listen to the answer has none
+    except OSError:
+        return False
 
 
-def main(address: str, data_directory: str, record: str) -> None:
+def main(protocol: str, address: str, data_directory: str, record: str) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _lock_memory()
+    if protocol != PROTOCOL:
+        os.write(1, b"error the installed program is another version; restart\n")
+        return
     try:
-        listener = _listen(address)
-    except OSError:
-        return  # another guard listens: it goes on
+        listener = listen(address)
+        guard = Guard(data_directory, record)
+    except OSError as error:
+        os.write(1, f"error {error.strerror}\n".encode())
+        return
     if os.fork():
         # Whoever started us waits for this end; the guard is nobody's child.
         os._exit(0)
-    os.write(1, b"ready\n")
+    # Locks of memory are not inherited by a fork: only now.
+    os.write(1, f"ready {harden()}\n".encode())
     os.close(1)
-    serve(listener, Guard(data_directory, record))
+    serve(listener, guard)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

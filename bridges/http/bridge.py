@@ -6,12 +6,13 @@ import platform
 
 from regnal.bridges.contract import Clock, HybridClock, Voice
 from regnal.bridges.http.errors import UnusableOptions
+from regnal.bridges.http.event_stream import EventDesk, EventSource
 from regnal.bridges.http.explaining import Explain, ExplainDesk
 from regnal.bridges.http.journal_stream import JournalReader, JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.prober import Prober
 from regnal.bridges.http.server import Mouth, Server
-from regnal.bridges.http.service import Service
+from regnal.bridges.http.service import MoreMetrics, Service
 from regnal.messages.base import Command, MemberName, Message
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.probes import AskFailsafe, ProbePeers
@@ -38,14 +39,17 @@ class HttpBridge:
         hybrid_clock: HybridClock,
         journal: JournalSource | None,
         explain: Explain | None,
+        more_metrics: MoreMetrics | None = None,
+        events: EventSource | None = None,
     ) -> None:
         """`peer_version` is what we tell members of the peer product to be.
-        `journal`, `explain` None: GET /journal, GET /explain answer 503.  Raises
-        UnusableOptions."""
+        `journal`, `explain`, `events` None: GET of that name answers 503.
+        Raises UnusableOptions."""
         self._voice = voice
         self._mouth = Mouth(voice.say)
         self._reader = JournalReader(journal) if journal else None
         self._explainer = ExplainDesk(explain) if explain else None
+        self._events = EventDesk(events) if events else None
         self._service = Service(
             name=member,
             scope=scope,
@@ -58,6 +62,8 @@ class HttpBridge:
             say=self._mouth.say,
             reader=self._reader,
             explainer=self._explainer,
+            more_metrics=more_metrics,
+            events=self._events,
         )
         self._server = Server(self._service, options)
         self._prober = Prober(client, voice, clock, hybrid_clock)
@@ -87,7 +93,7 @@ class HttpBridge:
         self._server.start()
         self._mouth.start()
         self._prober.start()
-        for desk in (self._reader, self._explainer):
+        for desk in (self._reader, self._explainer, self._events):
             if desk is not None:
                 desk.start()
 
@@ -124,7 +130,7 @@ class HttpBridge:
         self._server.stop()
         self._mouth.stop()
         self._prober.stop()
-        for desk in (self._reader, self._explainer):
+        for desk in (self._reader, self._explainer, self._events):
             if desk is not None:
                 desk.stop()
 

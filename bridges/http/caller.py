@@ -72,6 +72,8 @@ class Caller:
             raise NoAnswer(str(error) or type(error).__name__) from error
         except httptools.HttpParserError as error:
             raise NoAnswer(f"not HTTP: {error}") from error
+        except httptools.HttpParserUpgrade as error:
+            raise NoAnswer("it wants to speak another protocol") from error
 
     async def _call(
         self, method: str, url: str, body: bytes | None, stamp: str | None

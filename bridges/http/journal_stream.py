@@ -1,25 +1,17 @@
 """`GET /journal`: this member's record, as JSON lines while it grows, or as a bundle.
 
-Reading the journal blocks; each reader therefore has a thread of a small pool, and
-hands what it reads over to the event loop as fast as the client takes it.
+Reading the journal blocks; each reader therefore has a thread of a small pool.
 """
 
-import asyncio
-import logging
-import queue
 import sys
-import threading
-import time
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs
 
 from regnal.bridges.http.http1 import Stream
+from regnal.bridges.http.reader_pool import ReaderPool, Reading
 from regnal.bridges.http.responses import Response, text
-from regnal.messages.base import Seconds
-
-logger = logging.getLogger(__name__)
 
 
 class JournalSource(Protocol):
@@ -47,67 +39,29 @@ MAXIMUM_READERS = 4
 LINES_AT_ONCE = 500
 """Handed over together."""
 
-CHUNKS_AHEAD = 4
-"""Read before the client takes them."""
-
-STOP_WITHIN: Seconds = 1
-
 
 class JournalReader:
-    """The threads that read; all of them are started at once."""
+    """Where clients ask for the journal; each holds a thread."""
 
     def __init__(self, source: JournalSource) -> None:
         self._source = source
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._free = threading.Semaphore(MAXIMUM_READERS)
-        self._threads = [
-            threading.Thread(
-                target=self._work, name=f"http-journal-{number}", daemon=True
-            )
-            for number in range(MAXIMUM_READERS)
-        ]
+        self._pool = ReaderPool("http-journal", MAXIMUM_READERS)
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._pool.start()
 
     def stop(self) -> None:
-        """Readers whose clients have left are given a moment; one that is stuck in a
-        read does not keep the daemon."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        deadline = time.monotonic() + STOP_WITHIN
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        self._pool.stop()
 
-    def read(self, asked: "JournalQuestion") -> "_Job":
+    def read(self, asked: "JournalQuestion") -> Reading:
         """Raises ValueError (a moment cannot be read) or BlockingIOError (busy)."""
-        if not self._free.acquire(blocking=False):
-            raise BlockingIOError
-        try:
-            pieces = self._pieces(asked)
-        except ValueError:
-            self._free.release()
-            raise
-        job = _Job(pieces, asyncio.get_running_loop())
-        self._jobs.put(job)
-        return job
+        return self._pool.read(lambda: self._pieces(asked))
 
     def _pieces(self, asked: "JournalQuestion") -> Iterator[bytes]:
         if asked.whole:
             return self._source.archive(asked.since, asked.until)
         lines = self._source.lines(asked.since, asked.until, follow=asked.follow)
         return _together(lines, asked.limit)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job.run()
-            except Exception:  # the edge of a thread, which has to serve the next
-                logger.exception("Reading the journal for a client failed.")
-            finally:
-                self._free.release()
 
 
 def _together(lines: Iterator[bytes], limit: int | None) -> Iterator[bytes]:
@@ -126,50 +80,6 @@ def _together(lines: Iterator[bytes], limit: int | None) -> Iterator[bytes]:
         if not left:
             return
     yield b"".join(b"%b\n" % each for each in waiting)
-
-
-class _Job:
-    """One client's reading."""
-
-    def __init__(
-        self, pieces: Iterator[bytes], loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._pieces = pieces
-        self._loop = loop
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._room = threading.Semaphore(CHUNKS_AHEAD)
-        self._given_up = threading.Event()
-
-    def give_up(self) -> None:
-        self._given_up.set()
-        self._room.release()
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            while (chunk := await self._chunks.get()) is not None:
-                self._room.release()
-                yield chunk
-        finally:
-            self.give_up()
-
-    def run(self) -> None:
-        """In a thread of the pool."""
-        try:
-            for piece in self._pieces:
-                if self._given_up.is_set():
-                    return
-                if piece:
-                    self._room.acquire()
-                    self._put(piece)
-        finally:
-            if isinstance(self._pieces, Generator):
-                # It may hold files open.
-                self._pieces.close()
-            self._put(None)
-
-    def _put(self, chunk: bytes | None) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +128,10 @@ def journal(reader: JournalReader, query: str) -> Stream | Response:
     """The answer to GET /journal."""
     try:
         asked = parse_question(query)
-        job = reader.read(asked)
+        reading = reader.read(asked)
     except ValueError as error:
         return text(400, f"Bad parameters: {error}")
     except BlockingIOError:
         return text(503, f"{MAXIMUM_READERS} readers are busy; try again later")
     form = "application/x-tar" if asked.whole else "application/x-ndjson"
-    return Stream(Response(200, content_type=form), job.chunks())
+    return Stream(Response(200, content_type=form), reading.chunks())

@@ -148,7 +148,7 @@ def exposition(snapshot: StatusSnapshot) -> str:
     """The document; a value that the snapshot does not have is 0 (METRICS-02)."""
     values: dict[str, float] = json.loads(snapshot.metrics)
     values["patroni_dcs_last_seen"] = snapshot.dcs_last_seen
-    labels = f'{{scope="{_escape(snapshot.scope)}",name="{_escape(snapshot.name)}"}}'
+    labels = "{" + labels_of(snapshot) + "}"
     lines: list[str] = []
     for name, kind, text in METRICS:
         lines += (
@@ -157,6 +157,11 @@ def exposition(snapshot: StatusSnapshot) -> str:
             f"{name}{labels} {values.get(name, 0)}",
         )
     return "\n".join(lines) + "\n"
+
+
+def labels_of(snapshot: StatusSnapshot) -> str:
+    """What tells the metrics of members apart, as it stands between the braces."""
+    return f'scope="{_escape(snapshot.scope)}",name="{_escape(snapshot.name)}"'
 
 
 def _escape(label: str) -> str:

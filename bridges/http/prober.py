@@ -64,7 +64,10 @@ class Prober:
     async def _probe(self, envelope: Envelope[Command], command: ProbePeers) -> None:
         asked_at = self._clock()
         peers = await asyncio.gather(
-            *(self._status_of(target, command.timeout) for target in command.targets)
+            *(
+                self._status_of(target, target.within or command.timeout)
+                for target in command.targets
+            )
         )
         probed = PeersProbed(
             peers=tuple(peers), asked_at=asked_at, request=command.request

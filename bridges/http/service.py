@@ -15,9 +15,11 @@ from typing import Any
 
 from regnal.bridges.contract import Clock, HybridClock
 from regnal.bridges.http import access, writes
+from regnal.bridges.http.event_stream import EventDesk
 from regnal.bridges.http.explaining import ExplainDesk, explain
 from regnal.bridges.http.http1 import Answer, Request, Stream
 from regnal.bridges.http.journal_stream import JournalReader, journal
+from regnal.bridges.http.metrics import exposition, labels_of
 from regnal.bridges.http.options import RestOptions
 from regnal.bridges.http.reads import (
     NO_INCIDENTS,
@@ -28,7 +30,7 @@ from regnal.bridges.http.reads import (
     serve_incidents,
     split,
 )
-from regnal.bridges.http.responses import Format, Rendered, Response, text
+from regnal.bridges.http.responses import TEXT, Format, Rendered, Response, text
 from regnal.bridges.http.stamp_header import STAMP_HEADER, with_stamp
 from regnal.messages.base import JsonText, MemberName, Message, RequestId, Seconds
 from regnal.messages.requests import Caller, RequestAnswered, RequestRejected
@@ -45,6 +47,9 @@ _STAMP_KEY = STAMP_HEADER.lower()
 
 Say = Callable[[Message], bool]
 """Says a message without waiting; False: too many wait already."""
+
+MoreMetrics = Callable[[str], str]
+"""Further lines of GET /metrics, each with these labels; quick, from any thread."""
 
 
 class Service:
@@ -65,6 +70,8 @@ class Service:
         say: Say,
         reader: JournalReader | None,
         explainer: ExplainDesk | None,
+        more_metrics: MoreMetrics | None = None,
+        events: EventDesk | None = None,
     ) -> None:
         self._name = name
         self._incarnation = incarnation
@@ -74,6 +81,8 @@ class Service:
         self._say = say
         self._reader = reader
         self._explainer = explainer
+        self._more_metrics = more_metrics
+        self._events = events
         self._numbers = itertools.count(1)
         self._answers: dict[RequestId, asyncio.Future[RequestAnswered]] = {}
         self._replacing = threading.Lock()
@@ -160,15 +169,23 @@ class Service:
             name, query = split(request.target)
             if name == "journal" and request.method == "GET":
                 return self._guarded(request, self._read_journal(query))
+            if name == "events" and request.method == "GET":
+                return self._guarded(request, self._tell_events(request, query))
             if name == "explain" and request.method == "GET":
                 request.is_costly = True
                 return self._guarded(request, self._explain(query))
+            if name == "metrics" and request.method == "GET" and self._more_metrics:
+                return self._metrics(served.snapshot, self._more_metrics)
             brief = request.method != "GET"
             return read(served, request.target, self._clock(), brief=brief)
         route = writes.route_of(request)
         if route is None:
             return text(501, f"Unsupported method ('{request.method}')")
         return self._guarded(request, self._order(request, route))
+
+    def _metrics(self, snapshot: StatusSnapshot, more: MoreMetrics) -> Response:
+        whole = exposition(snapshot) + more(labels_of(snapshot))
+        return Response(200, whole.encode(), TEXT)
 
     async def _guarded(
         self, request: Request, allowed: Coroutine[Any, Any, Answer]
@@ -219,6 +236,11 @@ class Service:
         if self._reader is None:
             return text(503, "The journal cannot be read")
         return journal(self._reader, query)
+
+    async def _tell_events(self, request: Request, query: str) -> Answer:
+        if self._events is None:
+            return text(503, "Events are not to be had here")
+        return self._events.answer(query, request.headers)
 
     async def _explain(self, query: str) -> Answer:
         if self._explainer is None:

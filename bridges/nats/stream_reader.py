@@ -14,19 +14,30 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self, TypeVar
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import NotFoundError
+from nats.js.errors import (
+    NoStreamResponseError,
+    NotFoundError,
+    ServiceUnavailableError,
+)
 
 from regnal.messages.base import Seconds
 
 CONNECT_TIMEOUT = 5
 """Seconds."""
 
+CLOSE_WITHIN: Seconds = 1.0
+
 SILENCE: Seconds = 10.0
 """Of a server that should be sending."""
+
+IDLE: Seconds = 2.0
+"""Until somebody who follows is told that there is nothing."""
 
 BATCH = 500
 """Messages that are asked for at once."""
@@ -41,6 +52,8 @@ class StreamUnreadable(Exception):
 class StreamMessage(NamedTuple):
     subject: str
     payload: bytes
+    sequence: int = 0
+    """In the stream; 0: it is in none."""
 
 
 class StreamReader:
@@ -93,6 +106,47 @@ class StreamReader:
                 yield StreamMessage(message.subject, message.data)
         self._run(subscription.unsubscribe())
 
+    def follow(
+        self,
+        stream: str,
+        matching: str,
+        since: datetime | None = None,
+        after: int | None = None,
+    ) -> Iterator[StreamMessage | None]:
+        """What is published from now on, or since then, or after this sequence, for ever;
+        None when there is nothing at the moment.
+
+        Where there is no such stream, what is said while we listen.  Raises
+        StreamUnreadable.
+        """
+        if not self._run(self._has(stream)):
+            yield from self._overhear(matching)
+        subscription = self._run(self._subscribe(stream, matching, since, after or 0))
+        while True:
+            message = self._run(_next(subscription))
+            if message is None:
+                yield None
+                continue
+            sequence = message.metadata.sequence.stream
+            yield StreamMessage(message.subject, message.data, sequence)
+
+    def _overhear(self, matching: str) -> Iterator[StreamMessage | None]:
+        subscription = self._run(self._client.subscribe(matching))
+        self._run(self._client.flush(CONNECT_TIMEOUT))
+        yield None
+        while True:
+            message = self._run(_heard(subscription))
+            if message is None and not self._client.is_connected:
+                raise StreamUnreadable("the connection is lost")
+            yield None if message is None else _unstored(message)
+
+    async def _has(self, stream: str) -> bool:
+        try:
+            await self._client.jetstream().stream_info(stream)
+        except (NotFoundError, ServiceUnavailableError, NoStreamResponseError):
+            return False
+        return True
+
     async def _connect(self) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             await self._client.connect(
@@ -106,7 +160,10 @@ class StreamReader:
             )
 
     async def _disconnect(self) -> None:
-        await self._client.close()
+        # After a TLS handshake that failed the library would wait for ever.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self._client.close()
         # The client may be closing already, in a task of its own.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
@@ -116,15 +173,25 @@ class StreamReader:
         self._error = error
 
     async def _subscribe(
-        self, stream: str, matching: str, since: datetime | None
+        self,
+        stream: str,
+        matching: str,
+        since: datetime | None,
+        after: int | None = None,
     ) -> JetStreamContext.PullSubscription:
-        policy = DeliverPolicy.ALL if since is None else DeliverPolicy.BY_START_TIME
+        """`after`: a sequence, if there is no `since`; 0: the newest; None: all."""
+        policy = DeliverPolicy.ALL if after is None else DeliverPolicy.NEW
+        if after:
+            policy, since = DeliverPolicy.BY_START_SEQUENCE, None
+        elif since is not None:
+            policy = DeliverPolicy.BY_START_TIME
         return await self._client.jetstream().pull_subscribe(
             matching,
             stream=stream,
             config=ConsumerConfig(
                 deliver_policy=policy,
                 opt_start_time=since,
+                opt_start_seq=after + 1 if after else None,
                 ack_policy=AckPolicy.NONE,
                 inactive_threshold=60,
             ),
@@ -144,3 +211,24 @@ class StreamReader:
         except (Error, OSError, ValueError) as error:
             known = self._error or error
             raise StreamUnreadable(str(known) or type(known).__name__) from error
+
+
+async def _next(subscription: JetStreamContext.PullSubscription) -> Msg | None:
+    """None: none came in time."""
+    try:
+        (message,) = await subscription.fetch(1, IDLE)
+    except (NatsTimeout, TimeoutError):
+        await subscription.consumer_info()  # whether anybody is there
+        return None
+    return message
+
+
+def _unstored(message: Msg) -> StreamMessage:
+    return StreamMessage(message.subject, message.data)
+
+
+async def _heard(subscription: Subscription) -> Msg | None:
+    try:
+        return await subscription.next_msg(IDLE)
+    except (NatsTimeout, TimeoutError):
+        return None

@@ -48,7 +48,10 @@ def parse_output(text: str) -> int:
     Of a release under development (`19devel`, `19beta1`) only the major counts.
     """
     match = re.search(r"\)\s+(\d+(?:\.\d+)*)", text)
-    return parse_version(match.group(1)) if match else 0
+    try:
+        return parse_version(match.group(1)) if match else 0
+    except MalformedRule:
+        return 0
 
 
 def major_of(version: int) -> int:

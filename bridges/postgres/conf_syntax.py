@@ -72,7 +72,7 @@ def _unquoted(text: str) -> str:
         found = match.group(0)
         if found == "''":
             return "'"
-        if found[1].isdigit():
+        if found[1] in "01234567":
             return chr(int(found[1:], 8) & 0xFF)
         return _ESCAPES.get(found[1], found[1])
 

@@ -21,6 +21,10 @@ TIMEOUT: Seconds = 10.0
 """It reads one block; longer means that the disk hangs."""
 
 STATE = struct.Struct("=QIIi")
+SEGMENT_SIZES = tuple(1 << bits for bits in range(20, 31))
+BLOCK_SIZES = tuple(1 << bits for bits in range(10, 17))
+"""Bytes: what initdb and the build take (--wal-segsize, --with-wal-blocksize)."""
+
 SHUT_DOWN_STATES = (1, 2)
 """DB_SHUTDOWNED and DB_SHUTDOWNED_IN_RECOVERY of catalog/pg_control.h."""
 
@@ -112,7 +116,7 @@ def _checkpoint_end(
     """0: the segment with the checkpoint's record is not there."""
     segment_size = int(fields.get("Bytes per WAL segment", "0"))
     block_size = int(fields.get("WAL block size", "0"))
-    if not segment_size or not block_size:
+    if segment_size not in SEGMENT_SIZES or block_size not in BLOCK_SIZES:
         return 0
     length = read_record_length(
         wal_directory(data_dir), timeline, checkpoint, segment_size

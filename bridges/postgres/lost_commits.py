@@ -38,12 +38,15 @@ COMMIT = re.compile(
 """How both programs write it since 9.3."""
 
 PLACE = re.compile(
-    r"^rmgr: Transaction .*?\(rec/tot\):\s*\d+/\s*(\d+), .*? lsn: (\S+), prev",
+    r"^rmgr: Transaction .*?\(rec/tot\):\s*\d+/\s*(\d{1,10}), .*?"
+    r" lsn: ([0-9A-F]{1,8}/[0-9A-F]{1,8}), prev",
 )
 """Total length of a record, and where it begins."""
 
 END = re.compile(r"error in WAL record at ([0-9A-F]+/[0-9A-F]+): (.*)")
-AFTER_THE_LAST = re.compile(r"^invalid record length at ([0-9A-F]+/[0-9A-F]+)\b")
+AFTER_THE_LAST = re.compile(
+    r"^invalid record length at ([0-9A-F]{1,8}/[0-9A-F]{1,8})\b"
+)
 MISSING_FILE = re.compile(r'could not (?:find|open) file "([0-9A-F]{24})"')
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,12 @@ from regnal.bridges.postgres.connections import (
 )
 from regnal.bridges.postgres.control_data import read_control_data
 from regnal.bridges.postgres.exit_watcher import ExitWatcher
-from regnal.bridges.postgres.monitor_query import Answer, read_answer, status_query
+from regnal.bridges.postgres.monitor_query import (
+    Answer,
+    UnusableAnswer,
+    read_answer,
+    status_query,
+)
 from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.postmaster import Postmaster
 from regnal.bridges.postgres.rewind_mark import is_marked
@@ -212,6 +217,8 @@ class Monitor:
                 answer = self._query(session)
             except StatementFailed as error:
                 raise SessionFailed(str(error)) from error
+        except UnusableAnswer as error:
+            raise SessionFailed(str(error)) from error
         if is_new:
             # It ends when the server restarts by itself after the crash of another
             # backend, of which the postmaster's descriptor says nothing.

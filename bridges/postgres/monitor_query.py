@@ -74,9 +74,21 @@ SELECT json_build_object(
 ) FROM (SELECT pg_is_in_recovery() AS r OFFSET 0) AS recovery"""  # noqa: S608 - our own words
 
 
+class UnusableAnswer(Exception):
+    """It is not what `status_query` makes: something stands between, or is patched."""
+
+
 def read_answer(answer: Mapping[str, Any], version: int) -> Answer:
-    """Translate the JSON object.  Raises KeyError or ValueError if it is not one
-    that `status_query` makes."""
+    """Translate the JSON object.  Raises UnusableAnswer."""
+    try:
+        return _translated(answer, version)
+    except KeyError as error:
+        raise UnusableAnswer(f"the server's answer lacks {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UnusableAnswer(f"the server's answer is strange: {error}") from error
+
+
+def _translated(answer: Mapping[str, Any], version: int) -> Answer:
     in_recovery = bool(answer["in_recovery"])
     host, port = _host_and_port(answer["conninfo"])
     receiver = answer["receiver"]

@@ -102,12 +102,18 @@ def local_entries(options: PostgresOptions) -> tuple[PassfileEntry, ...]:
 def passfile_text(entries: Sequence[PassfileEntry]) -> str:
     lines: dict[str, None] = {}
     for entry in entries:
-        fields = (entry.username, entry.password)
-        if any("\n" in value or "\r" in value for value in fields):
+        if _has_line_break(entry.username, entry.password):
             logger.error(
                 "The password of user %s has a line break, which a passfile cannot "
                 "hold: choose another one.",
                 entry.username,
+            )
+            continue
+        if _has_line_break(entry.host, entry.port):
+            # A member's address is what somebody wrote into the store: it must not
+            # become a line of its own, which sends passwords elsewhere.
+            logger.error(
+                "The address %r has a line break and gets no password.", entry.host
             )
             continue
         for host in _names_of(entry.host):
@@ -116,6 +122,10 @@ def passfile_text(entries: Sequence[PassfileEntry]) -> str:
                 None
             )
     return "".join(f"{line}\n" for line in lines)
+
+
+def _has_line_break(*values: str) -> bool:
+    return any("\n" in value or "\r" in value for value in values)
 
 
 def _names_of(host: str) -> tuple[str, ...]:

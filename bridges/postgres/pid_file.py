@@ -11,6 +11,10 @@ PID_FILE = "postmaster.pid"
 START_TOLERANCE_SECONDS = 3.0
 """Between the start of the process and what it wrote into the file."""
 
+HIGHEST_PID = 1 << 31
+LATEST_START = 1 << 40
+"""Seconds since 1970: far beyond what any server writes."""
+
 logger = logging.getLogger(__name__)
 
 ServerPhase = Literal["starting", "stopping", "ready", "standby"]
@@ -54,7 +58,7 @@ def parse_pid_file(text: str) -> PidFile | None:
         pid, started_at = abs(int(lines[0])), int(lines[2])
     except (IndexError, ValueError):
         return None
-    if pid == 0:
+    if not 0 < pid < HIGHEST_PID or not 0 <= started_at < LATEST_START:
         return None
     phase = PHASES.get(lines[7].strip()) if len(lines) > 7 else None
     return PidFile(pid, Path(lines[1]), started_at, phase)

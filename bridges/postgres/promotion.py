@@ -27,6 +27,9 @@ from regnal.messages.postgres import PostgresPromoted, PromotePostgres
 from regnal.messages.reasons import because
 
 STEP: Seconds = 0.002
+TIMELINES = 1 << 32
+"""PostgreSQL counts them with 32 bits, from 1 on."""
+
 FIRST_WAKE: Seconds = 0.03
 """Most promotions are over by then."""
 
@@ -88,6 +91,8 @@ def parse_history(text: str) -> tuple[HistoryLine, ...]:
         try:
             timeline, lsn = int(words[0]), parse_lsn(words[1])
         except ValueError:
+            continue
+        if not 0 < timeline < TIMELINES:
             continue
         reason = words[2] if len(words) > 2 else ""
         lines.append(HistoryLine(timeline=timeline, lsn=lsn, reason=reason))

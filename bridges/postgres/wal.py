@@ -4,6 +4,7 @@ The layout of pages and the head of a record have not changed since 9.3; the
 manual's chapter "WAL Internals" and access/xlog_internal.h describe them.
 """
 
+import re
 import struct
 from pathlib import Path
 
@@ -18,10 +19,15 @@ RECORD_HEADER = 24
 RECORD_LIMIT = 1 << 30
 
 
+_LSN = re.compile(r"\s*([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})\s*", re.ASCII)
+
+
 def parse_lsn(text: str) -> LSN:
     """`16/B374D848` as a number.  Raises ValueError."""
-    high, _, low = text.strip().partition("/")
-    return (int(high, 16) << 32) + int(low, 16)
+    match = _LSN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a position in the WAL: {text[:50]!r}")
+    return (int(match[1], 16) << 32) + int(match[2], 16)
 
 
 def format_lsn(lsn: LSN) -> str:

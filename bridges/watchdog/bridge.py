@@ -1,35 +1,31 @@
-"""The bridge to a Linux watchdog device.
+"""The bridge to the hardware watchdog: one device at a time, opened when it is needed."""
 
-See the kernel's Documentation/watchdog/watchdog-api.rst: opening the device starts
-the timer, any write restarts it, and closing stops it only after a written `V`.
-"""
-
-import contextlib
-import fcntl
-import os
-import struct
+import logging
 import threading
 from pathlib import Path
 
 from regnal.bridges.contract import Voice
+from regnal.bridges.watchdog.device import (
+    LinuxDevice,
+    TestingDevice,
+    Unfit,
+    check_device,
+    open_device,
+)
 from regnal.messages.base import Command, Message
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.fencing import (
     ActivateWatchdog,
+    CheckWatchdog,
     DisableWatchdog,
     PetWatchdog,
     WatchdogActivated,
+    WatchdogDriver,
     WatchdogFailed,
+    WatchdogFound,
 )
 
-SET_TIMEOUT = 0xC0045706
-"""WDIOC_SETTIMEOUT, as on x86-64 and arm64."""
-
-GET_TIMEOUT = 0x80045707
-KEEP_ALIVE = b"1"
-MAGIC_CLOSE = b"V"
-LONGEST = 65535
-"""Seconds that devices take at most."""
+logger = logging.getLogger(__name__)
 
 
 class WatchdogBridge:
@@ -38,16 +34,18 @@ class WatchdogBridge:
 
     name: PartName = "watchdog_device"
     performs: tuple[type[Command], ...] = (
+        CheckWatchdog,
         ActivateWatchdog,
         PetWatchdog,
         DisableWatchdog,
     )
 
-    def __init__(self, device: Path, voice: Voice) -> None:
-        self._device = device
+    def __init__(self, voice: Voice) -> None:
         self._voice = voice
         self._lock = threading.Lock()
-        self._fd: int | None = None
+        self._device: LinuxDevice | TestingDevice | None = None
+        self._path = Path()
+        """Of the open device."""
 
     def start(self) -> None:
         """Nothing runs before a primary asks for it."""
@@ -57,58 +55,71 @@ class WatchdogBridge:
         PostgreSQL has reached a safe point."""
 
     def perform(self, envelope: Envelope[Command]) -> None:
-        match envelope.message:
-            case ActivateWatchdog(timeout=timeout):
-                self._activate(int(timeout), envelope)
+        with self._lock:
+            outcome = self._carry_out(envelope.message)
+        if outcome is not None:
+            self._voice.say(outcome, envelope)
+
+    def _carry_out(self, command: Message) -> Message | None:
+        match command:
+            case CheckWatchdog(device=device, driver=driver):
+                return _checked(Path(device), driver)
+            case ActivateWatchdog(device=device):
+                try:
+                    return self._activate(command)
+                except (Unfit, OSError) as trouble:
+                    self._close()
+                    return _failed(Path(device), trouble)
             case PetWatchdog():
-                self._pet(envelope)
+                return self._pet()
             case DisableWatchdog():
-                self._disable()
-            case _:
-                raise AssertionError(envelope.message)
-
-    def _activate(self, timeout: int, cause: Envelope[Message]) -> None:
-        outcome: Message
-        with self._lock:
-            try:
-                if self._fd is None:
-                    self._fd = os.open(self._device, os.O_WRONLY | os.O_CLOEXEC)
-                actual = self._set_timeout(self._fd, min(max(timeout, 1), LONGEST))
-                os.write(self._fd, KEEP_ALIVE)
-                outcome = WatchdogActivated(timeout=actual)
-            except OSError as error:
                 self._close()
-                outcome = WatchdogFailed(error=f"{self._device}: {error.strerror}")
-        self._voice.say(outcome, cause)
+                return None
+            case _:
+                raise AssertionError(command)
 
-    def _pet(self, cause: Envelope[Message]) -> None:
-        with self._lock:
-            if self._fd is None:
-                return
-            try:
-                os.write(self._fd, KEEP_ALIVE)
-                return
-            except OSError as error:
-                trouble = WatchdogFailed(error=f"{self._device}: {error.strerror}")
-        self._voice.say(trouble, cause)
-
-    def _disable(self) -> None:
-        with self._lock:
+    def _pet(self) -> Message | None:
+        if self._device is None:
+            return None
+        try:
+            self._device.keep_alive()
+        except OSError as trouble:
             self._close()
+            return _failed(self._path, trouble)
+        return None
+
+    def _activate(self, command: ActivateWatchdog) -> Message:
+        path = Path(command.device)
+        if self._path != path:
+            self._close()
+        self._path = path
+        if self._device is None:
+            self._device = open_device(path, command.driver)
+            logger.info(
+                "The watchdog %s (%s) is open: from now on it resets the host unless "
+                "the lease is renewed%s.",
+                path,
+                self._device.identity,
+                "; it stops if the daemon dies" if self._device.stops_with_us else "",
+            )
+        actual = self._device.set_timeout(int(command.timeout))
+        self._device.keep_alive()
+        return WatchdogActivated(timeout=actual)
 
     def _close(self) -> None:
-        if self._fd is None:
-            return
-        with contextlib.suppress(OSError):
-            os.write(self._fd, MAGIC_CLOSE)
-        os.close(self._fd)
-        self._fd = None
+        if self._device is not None:
+            self._device.close()
+            self._device = None
 
-    @staticmethod
-    def _set_timeout(fd: int, timeout: int) -> int:
-        """The timeout that the device took; raises OSError."""
-        value = bytearray(struct.pack("i", timeout))
-        fcntl.ioctl(fd, SET_TIMEOUT, value, True)
-        fcntl.ioctl(fd, GET_TIMEOUT, value, True)
-        actual: int = struct.unpack("i", value)[0]
-        return actual
+
+def _checked(path: Path, driver: WatchdogDriver) -> Message:
+    try:
+        check_device(path, driver)
+    except (Unfit, OSError) as trouble:
+        return _failed(path, trouble)
+    return WatchdogFound()
+
+
+def _failed(path: Path, trouble: Unfit | OSError) -> WatchdogFailed:
+    text = trouble.strerror if isinstance(trouble, OSError) else None
+    return WatchdogFailed(error=f"{path}: {text or trouble}")

@@ -113,6 +113,11 @@ def _parsed(text: str) -> tuple[str, Any]:
         raise click.ClickException(
             f"Invalid parameter setting {text}: the value is not YAML: {problem}"
         ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        # A 13th month, a list as a key, a thousand brackets: YAML, but no value.
+        raise click.ClickException(
+            f"Invalid parameter setting {text[:200]}: no such value: {error}"
+        ) from error
 
 
 def _split(path: str) -> tuple[str, ...]:

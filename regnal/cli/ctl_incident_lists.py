@@ -56,7 +56,7 @@ def _ask(asked: Members, member: MemberView) -> list[Told]:
     answer = asked.ask(member, "GET", "incidents")
     try:
         found = json.loads(answer.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if answer.status != 200 or not isinstance(found, list):
         raise NoIncidentsKept("it keeps no incidents (it does not run Regnal)")

@@ -189,7 +189,7 @@ def json_object(text: str | None) -> dict[str, Any]:
     """The object in a document; empty where there is none, or something else."""
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

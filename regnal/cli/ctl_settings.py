@@ -43,7 +43,7 @@ def dynamic_configuration(cluster: ClusterView) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(cluster.config)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -51,5 +51,5 @@ def dynamic_configuration(cluster: ClusterView) -> dict[str, Any] | None:
 def _seconds(value: Any, default: Seconds) -> Seconds:
     try:
         return max(1.0, float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return default

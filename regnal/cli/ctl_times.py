@@ -14,7 +14,8 @@ def parse_scheduled(text: str | None) -> datetime | None:
         return None
     try:
         moment = parser.parse(text)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, TypeError, AttributeError) as error:
+        # dateutil raises the latter two on some texts that nobody would write.
         raise click.ClickException(
             f"Unable to parse scheduled timestamp ({text}). "
             "It should be in an unambiguous format (e.g. ISO 8601)"

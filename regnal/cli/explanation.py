@@ -117,7 +117,7 @@ def _tell(story: Story, wanted: Wanted) -> None:
             click.echo(told, file=wanted.output, nl=False)
         case "text":
             told = story_text(
-                story, width=_width(), style=_style, is_full=wanted.is_full
+                story, width=_width(), style=coloured, is_full=wanted.is_full
             )
             click.echo(told, file=wanted.output)
 
@@ -127,7 +127,7 @@ def _tell_list(investigation: Investigation, wanted: Wanted) -> None:
     if wanted.form == "json":
         click.echo(to_json(listed, indent=2), file=wanted.output)
         return
-    told = incidents_text(listed, width=_width(), style=_style)
+    told = incidents_text(listed, width=_width(), style=coloured)
     click.echo(told, file=wanted.output)
     for trouble in investigation.troubles:
         click.echo(f"Warning: {trouble.text}", err=True)
@@ -150,6 +150,6 @@ def _width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def _style(text: str, kind: str) -> str:
+def coloured(text: str, kind: str) -> str:
     """click leaves the codes out where the output is no terminal."""
     return click.style(text, **COLOURS[kind])

@@ -20,11 +20,18 @@ def _command(module: str, name: str, summary: str) -> LazyCommand:
 COMMANDS = {
     "run": _command("run", "run", "Run the daemon with this configuration"),
     "demo": _command("demo", "demo", "A cluster, a failover, and its explanation"),
+    "events": _command("events", "events", "Tell what happens, and what happened"),
     "explain": _command("explain", "explain", "Tell what happened, and why"),
     "journal": _command("journal", "journal", "Read and check the journals"),
     "replay": _command("replay", "replay", "Repeat what the journals recorded"),
+    "testcase": _command(
+        "testcase", "testcase", "Make a regression test of an incident"
+    ),
     "check-model": _command(
         "check_model", "check_model", "Try everything that may happen, in small worlds"
+    ),
+    "simulate": _command(
+        "simulate", "simulate", "Many hours of faults, in virtual time"
     ),
     "rules": _command("tables", "rules", "Print the decision table of the election"),
     "states": _command("tables", "states", "Print the states of the supervisor"),
@@ -33,6 +40,9 @@ COMMANDS = {
     ),
     "generate-sample-config": _command(
         "sample", "generate_sample_config", "Write a configuration to begin with"
+    ),
+    "webhooks": _command(
+        "webhooks", "webhooks", "Show and resend what webhooks would not take"
     ),
     "version": _command("version", "version", "Print name and version"),
 }

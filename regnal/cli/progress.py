@@ -7,7 +7,7 @@ again, and gone at the end.  Where that is no terminal, nothing is written.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -24,14 +24,20 @@ _MEBIBYTE: Bytes = 1024 * 1024
 _CLEAR = "\r\x1b[K"
 
 
+def mebibytes(count: int) -> str:
+    return f"{count / _MEBIBYTE:.0f} MiB"
+
+
 @contextmanager
-def progress_shown(stream: TextIO | None = None) -> Iterator[Progress]:
-    """Counts that are told are bytes.  `stream` None: the error output."""
+def progress_shown(
+    stream: TextIO | None = None, told: Callable[[int], str] = mebibytes
+) -> Iterator[Progress]:
+    """`told` is how a count is written.  `stream` None: the error output."""
     shown = sys.stderr if stream is None else stream
     if not shown.isatty():
         yield unheard
         return
-    line = _Line(shown)
+    line = _Line(shown, told)
     try:
         yield line.draw
     finally:
@@ -41,8 +47,9 @@ def progress_shown(stream: TextIO | None = None) -> Iterator[Progress]:
 class _Line:
     """The line as it stands on the terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, told: Callable[[int], str]) -> None:
         self._stream = stream
+        self._told = told
         self._what = ""
         self._next_at: Seconds = 0.0
 
@@ -51,7 +58,7 @@ class _Line:
         if what == self._what and now < self._next_at:
             return
         self._what, self._next_at = what, now + REDRAWN_EVERY
-        self._stream.write(f"{_CLEAR}{line_of(what, done, total)}")
+        self._stream.write(f"{_CLEAR}{line_of(what, done, total, self._told)}")
         self._stream.flush()
 
     def clear(self) -> None:
@@ -60,12 +67,16 @@ class _Line:
             self._stream.flush()
 
 
-def line_of(what: str, done: Bytes, total: Bytes | None) -> str:
+def line_of(
+    what: str,
+    done: int,
+    total: int | None,
+    told: Callable[[int], str] = mebibytes,
+) -> str:
     """`packing pg1  [##########--------------------]  33%  21 MiB`"""
-    size = f"{done / _MEBIBYTE:.0f} MiB"
     if not total:
-        return f"{what}  {size}"
+        return f"{what}  {told(done)}"
     part = min(done / total, 1.0)
     filled = round(_BAR * part)
     bar = "#" * filled + "-" * (_BAR - filled)
-    return f"{what}  [{bar}]  {part:4.0%}  {size}"
+    return f"{what}  [{bar}]  {part:4.0%}  {told(done)}"

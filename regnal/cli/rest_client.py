@@ -36,7 +36,7 @@ class Answer:
         """The JSON object in the body; empty if it has something else."""
         try:
             value = json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

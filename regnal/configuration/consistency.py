@@ -1,9 +1,11 @@
 """What options must be to each other, once each of them is right by itself."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from regnal.configuration.addresses import parse_address, parse_addresses
 from regnal.configuration.checking import required
@@ -34,6 +36,8 @@ def problems_of_daemon(document: Document) -> list[Problem]:
         *_journal(document),
         *_bootstrap(document),
         *_log(document),
+        *_nats(document),
+        *_webhooks(document),
     ]
 
 
@@ -137,6 +141,67 @@ def _log(document: Document) -> Iterator[Problem]:
             f"{form!r} is not a format: {error}",
             "write fields such as %(message)s",
         )
+
+
+def _nats(document: Document) -> Iterator[Problem]:
+    if "nats" not in document:
+        return
+    nats = document["nats"]
+    if not nats.get("servers"):
+        yield Problem(
+            "nats.servers",
+            "is missing",
+            "write the servers, such as nats://10.0.0.7:4222, or remove the section",
+        )
+    for present, other in (
+        ("username", "password"),
+        ("password", "username"),
+        ("keyfile", "certfile"),
+    ):
+        if present in nats and other not in nats:
+            yield Problem(
+                f"nats.{other}",
+                f"is missing beside {present}",
+                "write both or none",
+            )
+    prefix = nats.get("subject_prefix", "")
+    if prefix and not _SUBJECT.fullmatch(prefix):
+        yield Problem(
+            "nats.subject_prefix",
+            f"{prefix!r} is not a subject",
+            "write words with dots between them, such as regnal.events",
+        )
+    for name in ("stream", "journal_stream"):
+        if nats.get(name) and not _STREAM.fullmatch(nats[name]):
+            yield Problem(
+                f"nats.{name}",
+                f"{nats[name]!r} is no name of a stream",
+                "write letters, digits, - and _",
+            )
+
+
+_SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_STREAM = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _webhooks(document: Document) -> Iterator[Problem]:
+    seen = set()
+    for number, webhook in enumerate(document.get("webhooks", ())):
+        url = webhook.get("url", "")
+        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
+            yield Problem(
+                f"webhooks[{number}].url",
+                "is missing" if not url else "is no URL",
+                "write http://HOST/PATH or https://HOST/PATH",
+            )
+        name = webhook.get("name") or url
+        if name in seen:
+            yield Problem(
+                f"webhooks[{number}].name",
+                "is that of another webhook, or its URL is",
+                "give each webhook a name of its own",
+            )
+        seen.add(name)
 
 
 def _unused(document: Document) -> Iterator[str]:

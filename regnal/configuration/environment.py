@@ -201,7 +201,11 @@ _OWN_GROUPS = (
     _Group(
         "NATS_",
         ("nats",),
-        scalars="USERNAME PASSWORD",
+        scalars=(
+            "USERNAME PASSWORD TOKEN CREDENTIALS CAFILE CERTFILE KEYFILE EVENTS JOURNAL "
+            "JETSTREAM CREATE_STREAMS STREAM JOURNAL_STREAM SUBJECT_PREFIX MAX_AGE "
+            "MAX_BYTES REPLICAS"
+        ),
         lists="SERVERS",
     ),
     _Group(

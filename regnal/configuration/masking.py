@@ -5,7 +5,7 @@ from typing import Any
 
 MASK = "***"
 
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"passw(or)?d|passphrase|secret|token(?!s)|auth_data|private_key", re.IGNORECASE
 )
 """Names of options, arguments and parameters whose value is not shown."""
@@ -17,14 +17,16 @@ _IN_CONNINFO = re.compile(
     re.IGNORECASE,
 )
 
+_PATH = re.compile(r"(?P<before>://[^/?#]*)[/?#].*")
+
 
 def masked(value: Any) -> Any:
     """A copy with every secret replaced, also inside URLs and conninfo."""
     if isinstance(value, dict):
         return {
             name: MASK
-            if _SECRET_NAME.search(name) and inner is not None
-            else masked(inner)
+            if SECRET_NAME.search(name) and inner is not None
+            else masked(_without_path(inner) if name == "webhooks" else inner)
             for name, inner in value.items()
         }
     if isinstance(value, list):
@@ -32,6 +34,18 @@ def masked(value: Any) -> Any:
     if isinstance(value, str):
         return masked_text(value)
     return value
+
+
+def _without_path(webhooks: Any) -> Any:
+    """The path of a webhook's URL is a secret with many who receive them."""
+    if not isinstance(webhooks, list):
+        return webhooks
+    return [
+        {**one, "url": _PATH.sub(rf"\g<before>/{MASK}", str(one["url"]))}
+        if isinstance(one, dict) and "url" in one
+        else one
+        for one in webhooks
+    ]
 
 
 def masked_text(text: str) -> str:

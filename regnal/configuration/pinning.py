@@ -17,6 +17,8 @@ _PINNED = (
     ("namespace",),
     ("postgresql", "data_dir"),
     ("journal", "dir"),
+    ("nats",),
+    ("webhooks",),
     ("thread_pool_size",),
     ("thread_stack_size",),
 )

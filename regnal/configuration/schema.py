@@ -31,6 +31,7 @@ from regnal.configuration.schema_postgresql import (
     DYNAMIC_POSTGRESQL,
     LOCAL_POSTGRESQL,
 )
+from regnal.configuration.schema_publishing import NATS, SWITCH, WEBHOOKS
 from regnal.configuration.schema_stores import STORES
 
 MIN_TTL = 20
@@ -42,14 +43,6 @@ _FREE = Section(others=Option(Scalar()))
 _TEXTS = Section(others=Option(Text(may_be_empty=True)))
 _PASSWORD = Option(Text(), secret=True)
 _CREDENTIALS = Section({"username": Option(Text()), "password": _PASSWORD})
-_SWITCH = {
-    "true": "on",
-    "false": "off",
-    "yes": "on",
-    "no": "off",
-    "1": "on",
-    "0": "off",
-}
 
 _RESTAPI = Section(
     {
@@ -163,18 +156,14 @@ _JOURNAL = Section(
 )
 _FENCING = Section(
     {
-        "guard": Option(Choice(("on", "off"), _SWITCH), default="on"),
+        "guard": Option(Choice(("on", "off"), SWITCH), default="on"),
         "margin": Option(Time(whole=False, minimum=0.1), default=5.0),
     },
     always=True,
 )
 _INCIDENTS = Section(
-    {"explain": Option(Choice(("on", "off"), _SWITCH), default="on")},
+    {"explain": Option(Choice(("on", "off"), SWITCH), default="on")},
     always=True,
-)
-_NATS = Section(
-    {"servers": Items(Option(Text()), from_text=True), "password": _PASSWORD},
-    others=Option(Scalar()),
 )
 _OTEL = Section({"endpoint": Option(Text())}, others=Option(Scalar()))
 
@@ -232,7 +221,7 @@ _DYNAMIC_ENTRIES: dict[str, Node] = {
     "primary_start_timeout": Option(Time(minimum=0), default=300),
     "primary_stop_timeout": Option(Time(), default=0),
     "primary_race_backoff": Option(Time(minimum=0), default=0),
-    "synchronous_mode": Option(Choice(("off", "on", "quorum"), _SWITCH), default="off"),
+    "synchronous_mode": Option(Choice(("off", "on", "quorum"), SWITCH), default="off"),
     "synchronous_mode_strict": Option(Boolean(), default=False),
     "synchronous_node_count": Option(Integer(minimum=0), default=1),
     "failsafe_mode": Option(Boolean(), default=False),
@@ -259,6 +248,7 @@ _LOCAL_NAMES = (
     "fencing",
     "incidents",
     "nats",
+    "webhooks",
     "otel",
     "thread_pool_size",
     "thread_stack_size",
@@ -318,7 +308,8 @@ LOCAL = Section(
             "journal": _JOURNAL,
             "fencing": _FENCING,
             "incidents": _INCIDENTS,
-            "nats": _NATS,
+            "nats": NATS,
+            "webhooks": WEBHOOKS,
             "otel": _OTEL,
             "citus": _CITUS,
             **STORES,

@@ -47,6 +47,8 @@ def make_settings(
         loop_wait=timers.loop_wait,
         retry_timeout=timers.retry_timeout,
         watchdog_mode=document["watchdog"]["mode"],
+        watchdog_device=document["watchdog"]["device"],
+        watchdog_driver=document["watchdog"]["driver"],
         watchdog_safety_margin=document["watchdog"]["safety_margin"],
         guard=document["fencing"]["guard"] == "on",
         explain_incidents=document["incidents"]["explain"] == "on",

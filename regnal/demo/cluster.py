@@ -178,6 +178,10 @@ class Cluster:
         daemon.terminate()
         return daemon.wait(timeout=STOP_PATIENCE)
 
+    def forget(self, member: Member) -> None:
+        """Of a daemon that has ended by itself: whatever it left behind runs on."""
+        self._daemons.pop(member.name, None)
+
     def signal_daemon(self, member: Member, number: signal.Signals) -> None:
         self._daemons[member.name].send_signal(number)
 

@@ -41,6 +41,7 @@ from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
+from regnal.runtime.deferred import DeferredEvents, publishers_of
 from regnal.runtime.explaining import Explainer, Question, earlier, http_status
 from regnal.runtime.incident_keeper import IncidentKeeper
 from regnal.runtime.journal_witness import JournalWitness
@@ -54,6 +55,7 @@ from regnal.runtime.options import (
 )
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
+from regnal.runtime.publishing_metrics import exposition
 from regnal.runtime.recalling import Here, recall
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
@@ -103,6 +105,13 @@ class Daemon:
         self._explainer = Explainer(self._journal_directory)
         self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
+        whose = (self._settings.scope, self._settings.name)
+        self._publishers = publishers_of(
+            effective,
+            whose,
+            self._journal_directory,
+            self._journal,
+        )
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
             self._bus.voice("postgres"),
@@ -112,6 +121,7 @@ class Daemon:
         self._store = self._open_store(effective)
         self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
+            *self._publishers,  # stopped last: they tell of the end, too
             IncidentKeeper(
                 self._bus.voice(IncidentKeeper.name),
                 self._journal.pins,
@@ -131,10 +141,7 @@ class Daemon:
                 self._bus.voice("guard"),
                 boot_clock,
             ),
-            WatchdogBridge(
-                Path(effective.document["watchdog"]["device"]),
-                self._bus.voice("watchdog_device"),
-            ),
+            WatchdogBridge(self._bus.voice("watchdog_device")),
             ConfigurationBridge(
                 source,
                 effective,
@@ -256,6 +263,13 @@ class Daemon:
                 "regnal " + importlib.metadata.version("regnal"),
             ),
             explain=self._tell,
+            events=DeferredEvents(
+                self._journal_directory,
+                (self._settings.scope, self._settings.name),
+                lambda: self._journal.head.number,
+                self._journal.wait_beyond,
+            ),
+            more_metrics=self._tell_of_publishers if self._publishers else None,
         )
 
     def _recall(self) -> IncidentsRecalled:
@@ -275,6 +289,9 @@ class Daemon:
         return Told(
             http_status(explained), explained.output or explained.error.encode()
         )
+
+    def _tell_of_publishers(self, labels: str) -> str:
+        return exposition(labels, self._publishers)
 
     def _open_store(self, effective: Effective) -> Store:
         where = dcs_options(effective)

@@ -17,7 +17,15 @@ from regnal.messages.cluster import (
     StoreUnreachable,
 )
 from regnal.messages.envelope import Envelope, PartName
-from regnal.messages.fencing import GuardFenced
+from regnal.messages.fencing import (
+    FencingJudged,
+    GuardFailed,
+    GuardFenced,
+    GuardStarted,
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogNotUsable,
+)
 from regnal.messages.host import (
     ActorsLate,
     ClockSkewSeen,
@@ -29,6 +37,7 @@ from regnal.messages.operations import IntentFailed, IntentRefused, PhaseChanged
 from regnal.messages.postgres import OperationFailed
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
+from regnal.runtime.fencing_narrator import tell_of_fencing
 from regnal.runtime.host_narrator import tell_of_host
 from regnal.runtime.incident_narrator import tell_of_incident
 
@@ -45,6 +54,7 @@ class Narrator:
         self._leader: MemberName | None = None
         self._paused = False
         self._standby_cluster = False
+        self._watchdog_required = False
         self._last_rule = ""
 
     def __call__(
@@ -57,6 +67,10 @@ class Narrator:
             self._tell_of_election(heard, step)
         elif part == "postgres_supervisor":
             self._tell_of_postgres(step)
+        elif part == "watchdog":
+            for message in step.said:
+                if isinstance(message, WatchdogNotUsable | FencingJudged):
+                    tell_of_fencing(message, required=self._watchdog_required)
         elif part == "incidents":
             for message in step.said:
                 tell_of_incident(message)
@@ -73,12 +87,14 @@ class Narrator:
                 )
             case StoreAnswered():
                 logger.info("DCS is accessible again")
-            case GuardFenced(postmaster_pid=pid):
-                logger.warning(
-                    "The guard had to fence PostgreSQL (pid %s): nobody renewed the "
-                    "lease in time; `regnal explain` tells why",
-                    pid,
-                )
+            case (
+                GuardStarted()
+                | GuardFailed()
+                | GuardFenced()
+                | WatchdogActivated()
+                | WatchdogFailed()
+            ):
+                tell_of_fencing(message, required=self._watchdog_required)
             case OperationFailed(command=command, reason=reason, output=output):
                 logger.warning(
                     "%s failed: %s%s",
@@ -93,6 +109,7 @@ class Narrator:
             case ConfigurationApplied(settings=settings):
                 self._paused = settings.paused
                 self._standby_cluster = settings.is_standby_cluster
+                self._watchdog_required = settings.watchdog_mode == "required"
 
     def _tell_of_election(self, heard: Envelope[Message], step: Step[object]) -> None:
         rule = step.rule or ""
@@ -167,6 +184,10 @@ RESULTS: Mapping[str, str] = {
     "lock because postgres ended unasked too often; `regnalctl ack` allows it again",
     "hold_the_failover_after_a_recent_one": "not trying to take the leader lock because "
     "the last automatic failover is too recent; `regnalctl ack` ends that",
+    "step_down_without_fencing": "demoting self because what takes writes here could "
+    "not be fenced",
+    "release_without_fencing": "removed leader lock because what takes writes here could "
+    "not be fenced",
     "wait_for_the_supervisor": "an action on PostgreSQL is in progress",
     "wait_to_be_informed": "waiting for the configuration, the DCS and PostgreSQL",
 }

@@ -3,10 +3,12 @@
 Secrets go this way, and only this way: no message carries them.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from regnal.bridges.http.options import (
     BasicCredentials,
@@ -14,18 +16,23 @@ from regnal.bridges.http.options import (
     RestOptions,
     ServerCertificate,
 )
+from regnal.bridges.nats.options import NatsOptions, StreamPlan
 from regnal.bridges.postgres.options import (
     Credentials,
     PostgresOptions,
     RemoteSource,
 )
+from regnal.bridges.webhook.sender import WebhookOptions
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
 from regnal.configuration.checking import with_defaults
+from regnal.configuration.masking import masked_text
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
+from regnal.configuration.schema_publishing import WEBHOOK
 from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
 from regnal.journal.options import DAY, JournalOptions
+from regnal.messages.base import Bytes, Seconds
 
 _DEFAULT_NAMESPACES = {"kubernetes": "default"}
 
@@ -62,6 +69,36 @@ class JournalPlace:
     options: JournalOptions
     fsync: bool
     """False: steps that decide who writes are not awaited on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSection:
+    """The `nats` section."""
+
+    client: NatsOptions
+    events: bool
+    journal: bool
+    jetstream: bool
+    create_streams: bool
+    stream: str
+    journal_stream: str
+    subject_prefix: str
+    max_age: Seconds
+    max_bytes: Bytes
+    replicas: int
+
+    def plan(self, stream: str, subjects: str) -> StreamPlan | None:
+        """None: without JetStream."""
+        if not self.jetstream:
+            return None
+        return StreamPlan(
+            name=stream,
+            subjects=(subjects,),
+            create=self.create_streams,
+            max_age=self.max_age,
+            max_bytes=self.max_bytes,
+            replicas=self.replicas,
+        )
 
 
 def dcs_options(configuration: Configured) -> StoreOptions:
@@ -179,6 +216,63 @@ def journal_options(effective: Configured) -> JournalPlace:
         options=JournalOptions(**given),
         fsync=section["fsync"],
     )
+
+
+def nats_options(configured: Configured) -> NatsSection | None:
+    """None: nothing is published to NATS."""
+    section = configured.document.get("nats")
+    if section is None or not section.get("servers"):
+        return None
+    servers = tuple(section["servers"])
+    return NatsSection(
+        client=NatsOptions(
+            servers=servers,
+            shown=masked_text(", ".join(servers)),
+            username=section.get("username"),
+            password=section.get("password"),
+            token=section.get("token"),
+            credentials=_optional_path(section.get("credentials")),
+            cafile=_optional_path(section.get("cafile")),
+            certfile=_optional_path(section.get("certfile")),
+            keyfile=_optional_path(section.get("keyfile")),
+        ),
+        events=section["events"] == "on",
+        journal=section["journal"] == "on",
+        jetstream=section["jetstream"] == "on",
+        create_streams=section["create_streams"] == "on",
+        stream=section["stream"],
+        journal_stream=section["journal_stream"],
+        subject_prefix=section["subject_prefix"],
+        max_age=section["max_age"],
+        max_bytes=section.get("max_bytes", -1),
+        replicas=section["replicas"],
+    )
+
+
+def webhook_options(configured: Configured) -> tuple[WebhookOptions, ...]:
+    found = []
+    for section in configured.document.get("webhooks", ()):
+        full = with_defaults(WEBHOOK, section)
+        parts = urlsplit(full["url"])
+        found.append(
+            WebhookOptions(
+                name=full.get("name") or _short(full["url"]),
+                url=full["url"],
+                shown=f"{parts.scheme}://{parts.hostname}",
+                secret=full.get("secret"),
+                token=full.get("token"),
+                patterns=tuple(full.get("events", ())),
+                timeout=full["timeout"],
+                give_up_after=full["give_up_after"],
+                cafile=_optional_path(full.get("cafile")),
+            )
+        )
+    return tuple(found)
+
+
+def _short(url: str) -> str:
+    """Stands for a URL in names of files, and tells nobody what it was."""
+    return hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
 _JOURNAL_NAMES = {

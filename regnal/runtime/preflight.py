@@ -7,7 +7,7 @@ and the remedy, in one line.
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from regnal.bridges.postgres.options import PostgresOptions
 from regnal.bridges.postgres.pgpass import needs_passfile
 from regnal.bridges.postgres.pid_file import find_postmaster
 from regnal.bridges.postgres.programs import find_binary
+from regnal.bridges.watchdog.device import Unfit, check_device
 from regnal.configuration.problems import Problem
 from regnal.configuration.schema import MIN_LOOP_WAIT, MIN_RETRY_TIMEOUT, MIN_TTL
 from regnal.configuration.tree import Document
@@ -50,6 +51,9 @@ _FILES = (
 )
 """Options that name a file which must be there."""
 
+_FILES_OF_PUBLISHING = (("nats", ("credentials", "cafile", "certfile", "keyfile")),)
+"""Without these nothing is published, which is no reason not to run."""
+
 
 def problems_at_start(effective: Configured) -> list[Problem]:
     """What keeps the daemon from running here; status 1 follows."""
@@ -59,7 +63,7 @@ def problems_at_start(effective: Configured) -> list[Problem]:
         *_programs(options),
         *_data_directory(options),
         *_places(effective, options),
-        *_files(effective.document),
+        *_files(effective.document, _FILES),
         *listen_problems(
             effective.document,
             # A server that we shall take over listens already.
@@ -71,7 +75,8 @@ def problems_at_start(effective: Configured) -> list[Problem]:
 def remarks_at_start(effective: Configured) -> list[str]:
     """What the daemon can run with, though a person should see to it."""
     # Losing the history is bad, not running for the history's sake is worse.
-    return [str(problem) for problem in _journal(effective)]
+    problems = [*_journal(effective), *_files(effective.document, _FILES_OF_PUBLISHING)]
+    return [str(problem) for problem in problems]
 
 
 def problems_of_validation(
@@ -88,7 +93,8 @@ def problems_of_validation(
         *_foreign_data(options),
         *_places(effective, options),
         *_journal(effective),
-        *_files(effective.document),
+        *_files(effective.document, (*_FILES, *_FILES_OF_PUBLISHING)),
+        *_watchdog(effective.document["watchdog"]),
         *store_problems(dcs_options(effective)),
     ]
     if with_ports:
@@ -125,6 +131,23 @@ def _minima(dynamic: Mapping[str, Any]) -> Iterator[Problem]:
                 f"{value} is less than {minimum}",
                 f"write {minimum} or more",
             )
+
+
+def _watchdog(section: Mapping[str, Any]) -> Iterator[Problem]:
+    """WDOG-04: a member that needs a device and has none will never lead."""
+    if section["mode"] != "required":
+        return
+    path = Path(section["device"])
+    try:
+        check_device(path, section["driver"])
+    except (Unfit, OSError) as error:
+        text = error.strerror if isinstance(error, OSError) else None
+        yield Problem(
+            "watchdog.device",
+            f"{path} cannot be used: {text or error}; this member would never lead",
+            f"load a driver, such as softdog, and let the user {_user_name()} write to "
+            "it, or set watchdog.mode to automatic",
+        )
 
 
 def _user() -> Iterator[Problem]:
@@ -291,8 +314,10 @@ def _to_be_created(path: str, directory: Path) -> Iterator[Problem]:
         )
 
 
-def _files(document: Document) -> Iterator[Problem]:
-    for section, names in _FILES:
+def _files(
+    document: Document, table: Iterable[tuple[str, tuple[str, ...]]]
+) -> Iterator[Problem]:
+    for section, names in table:
         for name in names:
             file = document.get(section, {}).get(name)
             if isinstance(file, str) and not os.access(file, os.R_OK):

@@ -45,6 +45,8 @@ MARKED = frozenset(
         # Fencing.
         "guard_fenced",
         "guard_failed",
+        "guard_started",
+        "fencing_judged",
         "watchdog_failed",
         "watchdog_activated",
         "watchdog_not_usable",

@@ -5,7 +5,7 @@ whoever streamed from it, the guard, or its next life tells.  Of a member withou
 journal the leader key shows when it led, and so may have written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,10 +13,14 @@ from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.evidence import Evidence, LifeSpan, Moment, Span
 from regnal.replay.evidence.reigns import Reign
 
-Known = Literal["observed", "fenced", "standbys", "last_record", "key", "open"]
+Known = Literal["observed", "fenced", "late", "standbys", "last_record", "key", "open"]
 """How the end is known.  observed: the daemon saw it.  fenced: the guard wrote it
-down.  standbys: their streams ended.  last_record: it is at least so late.
+down.  late: the guard did, and had not run when it should have: the host stood still, as
+PostgreSQL will have, and the end is when the guard should have run.  standbys: their streams ended.  last_record: it is at least so late.
 key: its journal is missing, the leader key was gone.  open: it has not ended, as far as the journals go."""
+
+LATE: Seconds = 1.0
+"""A guard that runs is not later: it only waits, and its memory is locked."""
 
 HEARTBEATS: Seconds = 90.0
 """How long after the last record of a leader the end of its standbys' streams may
@@ -67,6 +71,9 @@ def overlaps(stretches: Sequence[Writable]) -> tuple[Overlap, ...]:
         if other.member != one.member and other.since < one.until - CLOCK_ERROR
     )
 
+
+SAME_BOOT: Seconds = 60.0
+"""By which wall and boot clock may move against each other within one boot."""
 
 CLOCK_ERROR: Seconds = 0.05
 """What is so short may be an error of the alignment of clocks."""
@@ -122,9 +129,10 @@ def _stretch(evidence: Evidence, span: Span) -> Writable:
         return Writable(span.member, span.since, evidence.end, "open")
     if following is not None and _found_running(evidence, following):
         return Writable(span.member, span.since, following.last, "observed")
-    fenced = _fenced(evidence, span.member, life, following)
-    if fenced is not None:
-        return Writable(span.member, span.since, fenced, "fenced")
+    if following is not None:
+        fenced = _fenced(evidence, span, following.began)
+        if fenced is not None:
+            return fenced
     streams = _streams_ended(evidence, span, life)
     if streams is not None:
         return Writable(span.member, span.since, streams, "standbys")
@@ -133,12 +141,8 @@ def _stretch(evidence: Evidence, span: Span) -> Writable:
 
 def _ended_in_sight(evidence: Evidence, span: Span, until: Moment) -> Writable:
     """A frozen daemon sees the end late; the guard tells when it was."""
-    fenced = evidence.last(span.since, evidence.end, "guard_fenced", member=span.member)
-    if fenced is not None:
-        moment = _moment_of_fencing(evidence, fenced.member, fenced.data.get("at"))
-        if moment is not None and span.since <= moment <= until:
-            return Writable(span.member, span.since, moment, "fenced")
-    return Writable(span.member, span.since, until, "observed")
+    fenced = _fenced(evidence, span, until)
+    return fenced or Writable(span.member, span.since, until, "observed")
 
 
 def _still_leads(evidence: Evidence, life: LifeSpan) -> bool:
@@ -159,33 +163,35 @@ def _found_running(evidence: Evidence, life: LifeSpan) -> bool:
     return False
 
 
-def _fenced(
-    evidence: Evidence,
-    member: MemberName,
-    life: LifeSpan,
-    following: LifeSpan | None,
-) -> Moment | None:
-    """When the guard ended it, as the next life learned."""
-    if following is None:
-        return None
-    told = evidence.first(
-        following.began, following.last, "guard_fenced", member=member
-    )
-    if told is None:
-        return None
-    moment = _moment_of_fencing(evidence, member, told.data.get("at"))
-    is_ours = moment is not None and life.began <= moment <= following.began
-    return moment if is_ours else None
+def _fenced(evidence: Evidence, span: Span, until: Moment) -> Writable | None:
+    """If the guard ended it, as this life or the next one learned.  Whatever it did
+    before or after that is another story."""
+    for told in evidence.between(
+        span.since, evidence.end, "guard_fenced", member=span.member
+    ):
+        moment = _moment_of_fencing(evidence, span.member, told.data)
+        if moment is None or not span.since <= moment <= until:
+            continue
+        late_by = told.data.get("late_by")
+        if isinstance(late_by, int | float) and late_by > LATE:
+            due = max(span.since, moment - late_by)
+            return Writable(span.member, span.since, due, "late")
+        return Writable(span.member, span.since, moment, "fenced")
+    return None
 
 
 def _moment_of_fencing(
-    evidence: Evidence, member: MemberName, at: object
+    evidence: Evidence, member: MemberName, told: Mapping[str, object]
 ) -> Moment | None:
     """Of an instant of the boot in which the guard ran."""
+    at, wall_us = told.get("at"), told.get("wall_us")
     if not isinstance(at, int | float):
         return None
     life = evidence.lives[member][-1]
     for life in reversed(evidence.lives[member]):
+        offset = life.life.wall_offset
+        if isinstance(wall_us, int) and abs(wall_us / 1e6 - at - offset) > SAME_BOOT:
+            continue
         if life.life.began.at <= at:
             break
     return evidence.clocks.moment(life.life.began._replace(at=float(at)))

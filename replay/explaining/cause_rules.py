@@ -65,6 +65,14 @@ def a_restart_was_asked_for(look: Look) -> Finding | None:
     return Finding("restart_requested", dict(step.data), (step,))
 
 
+def it_could_not_be_fenced(look: Look) -> Finding | None:
+    """The guard, or a watchdog that is required, did not work, so it stopped."""
+    order = look.stopped_unfenced
+    if order is None:
+        return None
+    return Finding("fencing_failed", {"reason": order.data.get("reason")}, (order,))
+
+
 def the_disk_was_full(look: Look) -> Finding | None:
     """PostgreSQL ended, at once or when it was started again, and there was no room."""
     for exited in look.exits:
@@ -349,6 +357,7 @@ CAUSE_RULES: tuple[CauseRule, ...] = (
     somebody_asked_for_it,
     the_daemon_was_told_to_stop,
     a_restart_was_asked_for,
+    it_could_not_be_fenced,
     the_disk_was_full,
     postgres_could_not_be_started_again,
     postgres_ended,

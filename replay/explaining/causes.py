@@ -91,6 +91,11 @@ CAUSES: Mapping[str, Cause] = {
         "the guard's own record",
         "see what kept the daemon from renewing; its journal does not tell",
     ),
+    "fencing_failed": Cause(
+        "{member} gave the lead up, since its PostgreSQL could not have been fenced",
+        "its guard, or a watchdog that is required, did not work",
+        "the daemon's log says what is wrong with it; see docs/fencing.md",
+    ),
     "watchdog": Cause(
         "the hardware watchdog reset the host of {member}",
         "the host started anew, and its watchdog device says that this was its doing",

@@ -36,6 +36,7 @@ NOTABLE = frozenset(
         "demote_postgres",
         "divergence_checked",
         "failsafe_answered",
+        "fencing_judged",
         "guard_failed",
         "guard_fenced",
         "intent_failed",

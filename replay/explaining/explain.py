@@ -4,14 +4,14 @@ Two passes: the first makes a small track of each journal, whatever its size, an
 the incidents in these; the second reads the records around the one that is told.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from regnal.journal.places import segments
 from regnal.journal.progress import Progress, unheard
 from regnal.journal.reader import EVERYTHING, Window, segments_of
 from regnal.messages.base import MemberName, Seconds
+from regnal.replay.counting import counting
 from regnal.replay.evidence.evidence import Evidence, Moment, evidence_of
 from regnal.replay.evidence.incidents import Incident, incidents
 from regnal.replay.evidence.reigns import reigns
@@ -24,7 +24,7 @@ from regnal.replay.explaining.lesser_story import story_of_episode
 from regnal.replay.explaining.outage_story import story_of_outage
 from regnal.replay.explaining.story import IncidentTold, Story, Trouble
 from regnal.replay.explaining.telling import Frame, verdict_sentence
-from regnal.replay.explaining.window import surroundings
+from regnal.replay.explaining.window import Surroundings, surroundings
 
 BEFORE: Seconds = 2.0
 AFTER: Seconds = 3.0
@@ -59,7 +59,7 @@ class Investigation:
             member: track_of(
                 directory,
                 _from(directory, since),
-                _counting(progress, member, directory),
+                counting(progress, f"reading {member}", directory),
             )
             for member, directory in directories.items()
         }
@@ -114,8 +114,8 @@ class Investigation:
 
     def story(self, incident: Incident) -> Story:
         """All that is told of it.  Raises OSError."""
-        since, until = incident.began - BEFORE, self._until(incident)
-        around = surroundings(self._directories, self.evidence, since, until)
+        since, until = self._window(incident)
+        around = self.surroundings(incident)
         frame = Frame(
             evidence=self.evidence,
             incident=incident,
@@ -132,14 +132,20 @@ class Investigation:
             return story_of_outage(frame)
         return story_of_episode(frame)
 
-    def _until(self, incident: Incident) -> Moment:
+    def surroundings(self, incident: Incident) -> Surroundings:
+        """The messages and steps of all members that belong to it.  Raises OSError."""
+        since, until = self._window(incident)
+        return surroundings(self._directories, self.evidence, since, until)
+
+    def _window(self, incident: Incident) -> tuple[Moment, Moment]:
         """What belongs to the next outage is not told with this one."""
         later = [
             other.began
             for other in self.incidents
             if other.gap is not None and other.began > incident.began
         ]
-        return max(incident.ended, min([incident.ended + AFTER, *later]))
+        until = max(incident.ended, min([incident.ended + AFTER, *later]))
+        return incident.began - BEFORE, until
 
     def _worth_telling(self) -> list[Incident]:
         serious = [one for one in self.incidents if one.weight != "notice"]
@@ -244,23 +250,6 @@ def _from(directory: Path, since: str | None) -> Window:
         return EVERYTHING
     found = segments_of(directory, Window(since=since))
     return Window(after=found[0].first - 1) if found else EVERYTHING
-
-
-def _counting(
-    progress: Progress, member: MemberName, directory: Path
-) -> Callable[[int], None]:
-    """Tells how much of the member's journal is read; compressed segments are larger
-    when they are read, so that the total is not known."""
-    done = 0
-    plain = all(not one.is_compressed for one in segments(directory))
-    total = sum(one.path.stat().st_size for one in segments(directory))
-
-    def count(size: int) -> None:
-        nonlocal done
-        done += size
-        progress(f"reading {member}", done, total if plain else None)
-
-    return count
 
 
 def _spoken_of(tracks: Iterable[Track]) -> set[MemberName]:

@@ -8,6 +8,9 @@ from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.evidence import Evidence, Happening, LifeSpan, Moment
 from regnal.replay.evidence.gaps import JUST_NOW, LOOK_BACK, Gap, stalls_around
 
+UNFENCED = ("GUARD_FAILED", "WATCHDOG_FAILED", "WATCHDOG_NOT_USABLE")
+"""Codes of the reasons for which a leader steps down that could not be fenced."""
+
 NO_ROOM_BYTES = 16 * 1024 * 1024
 """A file system with less room cannot take the next segment of WAL."""
 
@@ -106,7 +109,7 @@ class Look:
             "guard_fenced",
             member=self.member,
         ):
-            if self.gap.before.known == "fenced":
+            if self.gap.before.known in ("fenced", "late"):
                 return told
         return None
 
@@ -120,6 +123,21 @@ class Look:
             member=self.member,
         ):
             if order.data.get("mode") != "graceful":
+                return order
+        return None
+
+    @cached_property
+    def stopped_unfenced(self) -> Happening | None:
+        """The order to stop in good order, since nothing would have ended writing with
+        the lease."""
+        for order in self.evidence.between(
+            max(self.gap.before.since, self.gap.began - LOOK_BACK),
+            self.ended_writing + JUST_NOW,
+            "demote_postgres",
+            member=self.member,
+        ):
+            reason = order.data.get("reason")
+            if isinstance(reason, dict) and reason.get("code") in UNFENCED:
                 return order
         return None
 

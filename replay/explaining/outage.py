@@ -24,6 +24,7 @@ NOTICED_BY = (
 _HOW = {
     "observed": "the daemon saw PostgreSQL end",
     "fenced": "the guard wrote down when it ended PostgreSQL",
+    "late": "the guard should have ended PostgreSQL, and its host stood still",
     "standbys": "its standbys lost their streams",
     "last_record": "the last record of its journal; it may have gone on for a while",
     "key": "its leader key was gone; it may have ended earlier",
@@ -33,6 +34,7 @@ _HOW = {
 _CERTAINTY: dict[str, Literal["measured", "at_most", "at_least"]] = {
     "observed": "measured",
     "fenced": "measured",
+    "late": "at_least",
     "standbys": "measured",
     "last_record": "at_most",
     "key": "at_least",

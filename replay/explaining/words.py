@@ -169,6 +169,13 @@ class _Formatter:
         return self._phrase.format_map(_plain(data))
 
 
+FENCING: Mapping[str, str] = {
+    "idle": "nothing has to be fenced",
+    "stands": "the guard is armed: what takes writes ends with the lease",
+    "failed": "it must not lead: what took writes could not be fenced",
+}
+"""By the verdict."""
+
 PHRASES: Mapping[str, Callable[[Data], str]] = {
     "daemon_started": _Formatter("the daemon started (incarnation {incarnation})"),
     "shutdown_requested": _Formatter("the daemon was told to stop (signal {signal})"),
@@ -179,6 +186,12 @@ PHRASES: Mapping[str, Callable[[Data], str]] = {
     "actor_failed": _Formatter("the actor {actor} failed: {error}"),
     "guard_fenced": _Formatter("the guard ended PostgreSQL (pid {postmaster_pid})"),
     "guard_failed": _Formatter("the guard does not work: {error}"),
+    "guard_started": _Formatter("a guard runs (pid {pid})"),
+    "fencing_judged": lambda d: FENCING[str(d.get("verdict"))],
+    "watchdog_failed": _Formatter("the hardware watchdog does not work: {error}"),
+    "watchdog_activated": _Formatter(
+        "the hardware watchdog resets the host {timeout} s after the last renewal"
+    ),
     "postmaster_exited": _exit,
     "replication_ended": lambda d: f"its stream ended at {_lsn(d.get('received_lsn'))}",
     "postgres_started": _Formatter("PostgreSQL started as {role}"),

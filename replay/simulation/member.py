@@ -7,12 +7,14 @@ from typing import Any
 from regnal.actors.incident_memory import Memory
 from regnal.actors.incidents import INCIDENTS
 from regnal.actors.step import Decider, Step
-from regnal.journal.stamps import Clocks, Stamper
-from regnal.messages.base import Command, MemberName, Message
-from regnal.messages.daemon import ExitDaemon
-from regnal.messages.envelope import Envelope
+from regnal.journal.stamps import Clocks, Stamper, parse_hlc
+from regnal.messages.base import Command, Instant, MemberName, Message, Seconds
+from regnal.messages.daemon import ExitDaemon, ShutdownCompleted
+from regnal.messages.envelope import Envelope, TraceId
 from regnal.messages.incidents import IncidentsRecalled
 from regnal.messages.timers import CancelTimer, SetTimer, TimerFired
+from regnal.replay.simulation.host import Host
+from regnal.replay.simulation.recording import Recorder
 from regnal.replay.simulation.scheduler import Scheduler
 
 HANDLING = 0.0002
@@ -38,10 +40,14 @@ class Daemon:
     states: dict[str, Any]
     alive: bool = True
     frozen: bool = False
+    frozen_at: Instant = 0.0
     timers: dict[str, float] = field(default_factory=dict)
     backlog: list[Callable[[], None]] = field(default_factory=list)
     """What happened to a frozen daemon, for when it goes on."""
 
+
+ORDERS = (Command, ShutdownCompleted)
+"""What leaves the actors: the end of a shutdown is the process's business."""
 
 Perform = Callable[[Daemon, Envelope[Command]], None]
 
@@ -55,8 +61,14 @@ class SimulatedMember:
         scheduler: Scheduler,
         deciders: Sequence[Decider[Any]],
         perform: Perform,
+        host: Host,
+        recorder: Recorder | None = None,
     ) -> None:
+        """`recorder`: who writes the journal; None: nobody does."""
         self.name = name
+        self._host = host
+        self._recorder = recorder
+        self._hearers: dict[type[Message], tuple[Decider[Any], ...]] = {}
         self.daemon: Daemon | None = None
         self.steps: list[Recorded] = []
         self.exited: str | None = None
@@ -80,10 +92,7 @@ class SimulatedMember:
     def start(self) -> Daemon:
         """A new incarnation; says nothing by itself."""
         self._incarnation += 1
-        clocks = Clocks(
-            wall=lambda: int(1.8e15 + self._scheduler.now * 1e6),
-            boot=lambda: self._scheduler.now,
-        )
+        clocks = Clocks(wall=self._host.wall, boot=lambda: self._scheduler.now)
         self.exited = None
         self.daemon = self._last = Daemon(
             name=self.name,
@@ -91,18 +100,37 @@ class SimulatedMember:
             deciders=self._deciders,
             states={d.name: d.initial(self.name) for d in self._deciders},
         )
+        if self._recorder is not None:
+            self._recorder.begin(self.daemon.stamper, self._host.boot_id)
         return self.daemon
 
-    def kill(self) -> None:
-        """SIGKILL: the daemon is gone, mailboxes and timers with it."""
+    @property
+    def incarnation(self) -> int:
+        return self._incarnation
+
+    def observe_stamp(self, stamp: str) -> None:
+        """Another member's hybrid clock was seen."""
+        if self.daemon is not None:
+            self.daemon.stamper.observe(parse_hlc(stamp))
+
+    def kill(self, *, orderly: bool = False) -> None:
+        """SIGKILL (or its own end): the daemon is gone, mailboxes and timers with it."""
         if self.daemon is not None:
             self.daemon.alive = False
+            if self._recorder is not None:
+                self._recorder.end(orderly=orderly)
         self.daemon = None
 
     def freeze(self) -> None:
         """SIGSTOP."""
-        if self.daemon is not None:
+        if self.daemon is not None and not self.daemon.frozen:
             self.daemon.frozen = True
+            self.daemon.frozen_at = self._scheduler.now
+
+    def frozen_for(self, now: Instant) -> Seconds:
+        """0 if it is not frozen."""
+        daemon = self.daemon
+        return now - daemon.frozen_at if daemon and daemon.frozen else 0.0
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -128,17 +156,23 @@ class SimulatedMember:
             daemon.backlog.append(lambda: self.say(daemon, part, message, cause))
             return
         envelope = daemon.stamper.envelope(
-            message, said_by=part, cause=cause, trace=None
+            message, said_by=part, cause=cause, trace=_trace_of(message, cause)
         )
+        if self._recorder is not None:
+            self._recorder.message(envelope)
         self._deliver(daemon, envelope)
 
     def _deliver(self, daemon: Daemon, envelope: Envelope[Message]) -> None:
-        for decider in daemon.deciders:
-            if isinstance(envelope.message, decider.hears):
-                self._scheduler.after(
-                    HANDLING,
-                    lambda decider=decider: self._hear(daemon, decider, envelope),  # type: ignore[misc]
-                )
+        word = type(envelope.message)
+        hearers = self._hearers.get(word)
+        if hearers is None:
+            hearers = tuple(d for d in daemon.deciders if issubclass(word, d.hears))
+            self._hearers[word] = hearers
+        for decider in hearers:
+            self._scheduler.after(
+                HANDLING,
+                lambda decider=decider: self._hear(daemon, decider, envelope),  # type: ignore[misc]
+            )
 
     def _hear(
         self, daemon: Daemon, decider: Decider[Any], envelope: Envelope[Message]
@@ -152,13 +186,37 @@ class SimulatedMember:
         daemon.states[decider.name] = step.state
         if step.said or step.facts:
             self.steps.append(Recorded(decider.name, envelope, step))
-        for message in step.said:
-            said = daemon.stamper.envelope(
-                message, said_by=decider.name, cause=envelope, trace=None
+        trace = envelope.trace
+        if trace is None and not all(message.routine for message in step.said):
+            trace = envelope.id
+        said = [
+            daemon.stamper.envelope(
+                message, said_by=decider.name, cause=envelope, trace=trace
             )
-            self._deliver(daemon, said)
-            if isinstance(message, Command):
-                self._order(daemon, said)  # type: ignore[arg-type]
+            for message in step.said
+        ]
+        if self._recorder is not None:
+            self._recorder.step(decider.name, envelope, step, said)
+        for one in said:
+            self._deliver(daemon, one)
+        self._send(daemon, [one for one in said if isinstance(one.message, ORDERS)])
+
+    def _send(self, daemon: Daemon, orders: list[Envelope[Any]]) -> None:
+        """Orders leave when the journal has the step, those that decide who writes
+        when the disk has it."""
+        delay = self._host.journal_delay
+        if not delay or not any(_decides_who_writes(o) for o in orders):
+            for order in orders:
+                self._order(daemon, order)
+            return
+        self._scheduler.after(delay, lambda: self._send_late(daemon, orders))
+
+    def _send_late(self, daemon: Daemon, orders: list[Envelope[Any]]) -> None:
+        if daemon.frozen:
+            daemon.backlog.append(lambda: self._send_late(daemon, orders))
+        elif daemon.alive:
+            for order in orders:
+                self._order(daemon, order)
 
     def _order(self, daemon: Daemon, envelope: Envelope[Command]) -> None:
         match envelope.message:
@@ -169,7 +227,7 @@ class SimulatedMember:
                 daemon.timers.pop(name, None)
             case ExitDaemon(message=message):
                 self.exited = message
-                self.kill()
+                self._perform(daemon, envelope)
             case _:
                 self._perform(daemon, envelope)
 
@@ -180,3 +238,14 @@ class SimulatedMember:
             return
         del daemon.timers[name]
         self.say(daemon, "timers", TimerFired(name=name, due_at=at), cause)
+
+
+def _decides_who_writes(order: Envelope[Any]) -> bool:
+    return isinstance(order.message, Command) and order.message.decides_who_writes
+
+
+def _trace_of(message: Message, cause: Envelope[Message] | None) -> TraceId | None:
+    """A timer's end is no part of what was going on when it was set."""
+    if cause is None or isinstance(message, TimerFired):
+        return None
+    return cause.trace

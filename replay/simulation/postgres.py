@@ -7,10 +7,16 @@ diverged exactly when neither log is a beginning of the other.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from regnal.messages.base import LSN, MemberName, Timeline
+from regnal.actors.standby_names import (
+    NOBODY,
+    StandbyNames,
+    parse_standby_names,
+)
+from regnal.messages.base import LSN, Instant, MemberName, Timeline
 from regnal.messages.postgres import (
     ControlData,
     PostgresStatus,
+    SlotView,
     Upstream,
     WalReceiver,
     WalSender,
@@ -35,6 +41,12 @@ class SimulatedPostgres:
     exists: bool = False
     running: bool = False
     starting: bool = False
+    stopping: bool = False
+    """A fast shutdown: no sessions are left, the shutdown checkpoint is written."""
+
+    suspended: bool = False
+    """With its whole host."""
+
     role: Literal["primary", "standby"] = "standby"
     wal: list[WalRecord] = field(default_factory=list)
     timeline: Timeline = 1
@@ -42,7 +54,20 @@ class SimulatedPostgres:
     was_standby: bool = False
     upstream: MemberName | None = None
     streaming: bool = False
+    silent_since: Instant | None = None
+    """Since when nothing is heard of the upstream, though nobody closed the
+    connection; None: it is heard."""
+
+    slot_name: str | None = None
+    """Through which it streams; None: without a slot."""
+
+    slots: dict[str, LSN] = field(default_factory=dict)
+    """Physical slots, and where each keeps the log from."""
+
     synchronous_standby_names: str = ""
+    promoted_at: LSN = 0
+    """Where the present timeline began."""
+
     pid: int = 0
     generation: int = 0
     """Counts how often the log was replaced as a whole."""
@@ -59,7 +84,22 @@ class SimulatedPostgres:
 
     @property
     def takes_writes(self) -> bool:
-        return self.running and not self.starting and self.role == "primary"
+        return self.role == "primary" and self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether sessions are possible."""
+        return self.running and not (self.starting or self.stopping or self.suspended)
+
+    @property
+    def sends(self) -> bool:
+        """Whether its WAL senders work; they do until a shutdown is complete."""
+        return self.running and not (self.starting or self.suspended)
+
+    @property
+    def standby_names(self) -> StandbyNames:
+        """Who must have a row before it is acknowledged."""
+        return parse_standby_names(self.synchronous_standby_names) or NOBODY
 
     def control(self) -> ControlData | None:
         if not self.exists:
@@ -79,10 +119,12 @@ class SimulatedPostgres:
         )
 
     def status(self, peers: dict[MemberName, "SimulatedPostgres"]) -> PostgresStatus:
-        process: Literal["absent", "starting", "accepting"] = "absent"
+        process: Literal["absent", "starting", "accepting", "unresponsive"] = "absent"
         if self.running:
             process = "starting" if self.starting else "accepting"
         accepting = process == "accepting"
+        if accepting and self.stopping:
+            process = "unresponsive"  # with what was seen last
         in_recovery = (self.role == "standby") if accepting else None
         return PostgresStatus(
             process=process,
@@ -99,12 +141,13 @@ class SimulatedPostgres:
                 status="streaming",
                 sender_host=self.upstream,
                 sender_port=5432,
-                slot_name=None,
+                slot_name=self.slot_name,
                 latest_end_lsn=None,
             )
             if in_recovery and self.streaming
             else None,
             senders=self._senders(peers) if accepting else (),
+            slots=self._slots(peers) if accepting else (),
             synchronous_standby_names=self.synchronous_standby_names,
             control=None if self.running else self.control(),
             primary_conninfo_host=self.upstream,
@@ -114,12 +157,7 @@ class SimulatedPostgres:
     def _senders(
         self, peers: dict[MemberName, "SimulatedPostgres"]
     ) -> tuple[WalSender, ...]:
-        sync = {
-            name.strip().strip('"')
-            for name in self.synchronous_standby_names.split("(")[-1]
-            .rstrip(")")
-            .split(",")
-        }
+        sync = self.standby_names.names
         return tuple(
             WalSender(
                 pid=peer.pid,
@@ -127,8 +165,8 @@ class SimulatedPostgres:
                 application_name=name,
                 client_addr=None,
                 state="streaming",
-                sync_state="sync" if name in sync else "async",
-                sync_priority=1 if name in sync else 0,
+                sync_state="sync" if name.lower() in sync else "async",
+                sync_priority=1 if name.lower() in sync else 0,
                 write_lsn=peer.lsn,
                 flush_lsn=peer.lsn,
                 replay_lsn=peer.lsn,
@@ -136,6 +174,32 @@ class SimulatedPostgres:
             for name, peer in sorted(peers.items())
             if peer.streaming and peer.upstream == self.member and peer.running
         )
+
+    def _slots(
+        self, peers: dict[MemberName, "SimulatedPostgres"]
+    ) -> tuple[SlotView, ...]:
+        used = self.slots_in_use(peers)
+        return tuple(
+            SlotView(
+                name=name,
+                type="physical",
+                database=None,
+                plugin=None,
+                active=name in used,
+                restart_lsn=self.slots[name],
+                confirmed_flush_lsn=None,
+                has_xmin=False,
+                wal_status="reserved",
+            )
+            for name in sorted(self.slots)
+        )
+
+    def slots_in_use(self, peers: dict[MemberName, "SimulatedPostgres"]) -> set[str]:
+        return {
+            peer.slot_name
+            for peer in peers.values()
+            if peer.slot_name and peer.streaming and peer.upstream == self.member
+        }
 
     def append(self, row: int | None) -> None:
         """Write one record on the present timeline."""
@@ -153,7 +217,12 @@ class SimulatedPostgres:
 
     def stream_from(self, other: "SimulatedPostgres") -> None:
         """Receive what the other has and we have not; we have not diverged."""
-        tail = other.wal[len(self.wal) :]
+        if self.slot_name in other.slots:
+            other.slots[self.slot_name] = other.lsn
+        ours = len(self.wal)
+        if ours == len(other.wal) and self.timeline == other.timeline:
+            return
+        tail = other.wal[ours:]
         self.wal.extend(tail)
         self.own_rows.update(r.row for r in tail if r.row is not None)
         self.in_step_with = (other.member, other.generation)
@@ -169,6 +238,7 @@ class SimulatedPostgres:
 
     def follow(self, upstream: Upstream | None) -> None:
         self.upstream = upstream.host if upstream else None
+        self.slot_name = upstream.slot if upstream else None
         self.streaming = False
 
     def copy_from(self, other: "SimulatedPostgres") -> None:
@@ -179,10 +249,25 @@ class SimulatedPostgres:
         self.clean = True
         self.was_standby = True
 
+    def crash(self) -> None:
+        """End without a shutdown checkpoint."""
+        if self.running:
+            self.clean = False
+            self.was_standby = self.role == "standby"
+        self.running = self.starting = self.stopping = self.streaming = False
+
+    def shut_down(self) -> None:
+        """End with one."""
+        if self.running:
+            self.clean = not self.starting
+            self.was_standby = self.role == "standby"
+        self.running = self.starting = self.stopping = self.streaming = False
+
     def promote(self) -> None:
+        self.promoted_at = self.lsn
         self.timeline += 1
         self.role = "primary"
         self.was_standby = False
-        self.upstream = None
+        self.upstream = self.slot_name = None
         self.streaming = False
         self.append(None)

@@ -1,6 +1,7 @@
 """The prober of a simulated member: what others answer on their REST API."""
 
 import json
+from functools import partial
 
 from regnal.messages.base import Command, Message
 from regnal.messages.envelope import Envelope
@@ -16,9 +17,6 @@ from regnal.messages.probes import (
 from regnal.messages.requests import Caller, FailsafePosted, RequestAnswered
 from regnal.replay.simulation.member import Daemon, SimulatedMember
 from regnal.replay.simulation.surroundings import Surroundings
-
-REFUSED_AFTER = 0.001
-"""Seconds until a probe of a dead daemon on a living host is refused."""
 
 
 class SimulatedProber:
@@ -42,31 +40,63 @@ class SimulatedProber:
                 return False
         return True
 
-    def _reaches(self, target: ProbeTarget) -> bool:
-        return self._world.reaches(self._member.name, target.name)
+    def _reaches(self, name: str) -> bool:
+        return self._world.reaches(self._member.name, name)
 
     def _say(self, outcome: Message, envelope: Envelope[Command]) -> None:
         self._member.say(self._daemon, "prober", outcome, envelope)
 
     def _probe(self, command: ProbePeers, envelope: Envelope[Command]) -> None:
-        asked_at = self._world.scheduler.now
+        """A host that lives refuses at once where no daemon does; one that does not
+        keeps us waiting."""
+        scheduler, asked_at = self._world.scheduler, self._world.scheduler.now
+        answers: dict[str, PeerStatus] = {}
+        answered = False
 
         def answer() -> None:
+            nonlocal answered
+            if answered:
+                return
+            answered = True
+            peers = tuple(
+                answers.get(t.name)
+                or PeerStatus(name=t.name, answered=False, error="timed out")
+                for t in command.targets
+            )
             outcome = PeersProbed(
-                peers=tuple(self._peer(target) for target in command.targets),
-                asked_at=asked_at,
-                request=command.request,
+                peers=peers, asked_at=asked_at, request=command.request
             )
             self._say(outcome, envelope)
 
-        reachable = all(map(self._reaches, command.targets))
-        self._world.scheduler.after(
-            REFUSED_AFTER if reachable else command.timeout, answer
-        )
+        def count(status: PeerStatus) -> None:
+            answers.setdefault(status.name, status)
+            if len(answers) == len(command.targets):
+                answer()
 
-    def _peer(self, target: ProbeTarget) -> PeerStatus:
+        def heard(status: PeerStatus) -> None:
+            if self._reaches(status.name):
+                count(status)
+
+        def arrive(target: ProbeTarget) -> None:
+            status = self._peer(target) if self._reaches(target.name) else None
+            if status is not None:
+                delay = self._world.network.latency(target.name, self._member.name)
+                scheduler.after(delay, lambda: heard(status))
+
+        for target in command.targets:
+            if target.within is not None:
+                silent = PeerStatus(name=target.name, answered=False, error="timed out")
+                scheduler.after(target.within, partial(count, silent))
+            delay = self._world.network.latency(self._member.name, target.name)
+            scheduler.after(delay, lambda target=target: arrive(target))  # type: ignore[misc]
+        scheduler.after(command.timeout if command.targets else 0, answer)
+
+    def _peer(self, target: ProbeTarget) -> PeerStatus | None:
+        """What it answers; None: nothing."""
         name = target.name
-        if not self._reaches(target) or not self._world.daemon_answers(name):
+        if self._world.is_frozen(name):
+            return None
+        if not self._world.daemon_answers(name):
             return PeerStatus(name=name, answered=False, error="refused")
         status = self._world.status_of(name)
         tags = self._world.settings_of(name).tags
@@ -88,7 +118,7 @@ class SimulatedProber:
         accepted: dict[str, bool] = {}
         body = json.loads(command.document)
         for target in command.targets:
-            if self._reaches(target) and self._world.daemon_answers(target.name):
+            if self._reaches(target.name) and self._world.daemon_answers(target.name):
                 self._post(target, body, envelope.id, accepted)
 
         def answer() -> None:
@@ -126,7 +156,7 @@ class SimulatedProber:
         )
 
         def answered(answer: RequestAnswered) -> None:
-            if self._reaches(target):
+            if self._reaches(target.name):
                 accepted[target.name] = answer.status == 200
 
         self._world.request(target.name, posted, answered)

@@ -32,7 +32,17 @@ class Lock:
     """Whose session it is bound to: after a hand-over still the old leader's."""
 
     ends_at: Instant
+    ttl: Seconds
     revision: int
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A member's key."""
+
+    view: MemberView
+    ends_at: Instant
+    ttl: Seconds
 
 
 class SimulatedStore:
@@ -42,7 +52,14 @@ class SimulatedStore:
         self._scheduler = scheduler
         self._revision = 0
         self._watchers: dict[MemberName, Watcher] = {}
-        self._members: dict[MemberName, tuple[MemberView, Instant]] = {}
+        self._members: dict[MemberName, _Key] = {}
+        self.is_down = False
+        self._heard_at: dict[MemberName, Instant] = {}
+        """When the last change reaches each watcher: a watch keeps the order."""
+
+        self.watch_lag: Seconds = 0.0
+        """What a change takes longer to be observed."""
+
         self.lock: Lock | None = None
         self.initialize: str | None = None
         self.config: tuple[JsonText, int] | None = None
@@ -51,6 +68,22 @@ class SimulatedStore:
         self.history: tuple[HistoryLine, ...] | None = None
         self.status: LeaderStatus | None = None
         self.failsafe: tuple[FailsafeMember, ...] | None = None
+
+    def go_down(self) -> None:
+        """Answer nobody: its nodes have no leader, or no quorum."""
+        self.is_down = True
+
+    def come_back(self) -> None:
+        """The new leader of its nodes does not know when leases were renewed last: all
+        of them begin anew."""
+        self.is_down = False
+        now = self._scheduler.now
+        for name, key in self._members.items():
+            self._members[name] = replace(key, ends_at=now + key.ttl)
+            self._scheduler.at(now + key.ttl, self.expire)
+        if self.lock is not None:
+            self.lock = replace(self.lock, ends_at=now + self.lock.ttl)
+            self._scheduler.at(self.lock.ends_at, self.expire)
 
     def wipe(self) -> None:
         """Remove every key."""
@@ -80,7 +113,7 @@ class SimulatedStore:
             )
             if self.lock
             else None,
-            members=tuple(self._members[name][0] for name in sorted(self._members)),
+            members=tuple(self._members[name].view for name in sorted(self._members)),
             config=self.config[0] if self.config else None,
             config_revision=self.config[1] if self.config else None,
             failover=self.failover,
@@ -93,9 +126,9 @@ class SimulatedStore:
     def touch(self, view: MemberView, ttl: Seconds) -> None:
         ends_at = self._scheduler.now + ttl
         known = self._members.get(view.name)
-        self._members[view.name] = (view, ends_at)
+        self._members[view.name] = _Key(view, ends_at, ttl)
         self._scheduler.at(ends_at, self.expire)
-        if known is None or known[0] != view:
+        if known is None or known.view != view:
             self.changed()
 
     def acquire(self, member: MemberName, ttl: Seconds) -> bool:
@@ -110,7 +143,8 @@ class SimulatedStore:
         self.expire()
         if self.lock is None or self.lock.name != member:
             return False
-        self.lock = replace(self.lock, ends_at=self._scheduler.now + ttl)
+        ends_at = self._scheduler.now + ttl
+        self.lock = replace(self.lock, ends_at=ends_at, ttl=ttl)
         self._scheduler.at(self.lock.ends_at, self.expire)
         return True
 
@@ -131,7 +165,8 @@ class SimulatedStore:
             return False
         self._note_position(last_lsn)
         self._revision += 1
-        self.lock = Lock(to, member, self._scheduler.now + ttl, self._revision)
+        ends_at = self._scheduler.now + ttl
+        self.lock = Lock(to, member, ends_at, ttl, self._revision)
         self._scheduler.at(self.lock.ends_at, self.expire)
         self.changed()
         return True
@@ -145,8 +180,10 @@ class SimulatedStore:
 
     def expire(self) -> None:
         """Remove what has outlived its time."""
+        if self.is_down:
+            return
         now = self._scheduler.now
-        gone = [name for name, (_, ends_at) in self._members.items() if ends_at <= now]
+        gone = [name for name, key in self._members.items() if key.ends_at <= now]
         for name in gone:
             del self._members[name]
         lost = self.lock is not None and self.lock.ends_at <= now
@@ -167,8 +204,11 @@ class SimulatedStore:
         self._revision += 1
         view = self.view()
         for member, watcher in list(self._watchers.items()):
-            self._scheduler.after(
-                self._scheduler.delay(*WATCH_DELAY),
+            due = self._scheduler.now + self._scheduler.delay(*WATCH_DELAY)
+            heard_at = max(due + self.watch_lag, self._heard_at.get(member, 0.0))
+            self._heard_at[member] = heard_at
+            self._scheduler.at(
+                heard_at,
                 lambda member=member, watcher=watcher: self._tell(  # type: ignore[misc]
                     member, watcher, view
                 ),
@@ -180,7 +220,8 @@ class SimulatedStore:
 
     def _take(self, member: MemberName, ttl: Seconds) -> None:
         self._revision += 1
-        self.lock = Lock(member, member, self._scheduler.now + ttl, self._revision)
+        ends_at = self._scheduler.now + ttl
+        self.lock = Lock(member, member, ends_at, ttl, self._revision)
         self._scheduler.at(self.lock.ends_at, self.expire)
 
     def _note_position(self, lsn: LSN | None) -> None:

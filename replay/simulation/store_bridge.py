@@ -48,10 +48,14 @@ from regnal.messages.store import (
     WriteSync,
 )
 from regnal.replay.simulation.member import Daemon, SimulatedMember
+from regnal.replay.simulation.network import STORE
 from regnal.replay.simulation.surroundings import Surroundings
 
-ONE_WAY = (0.0005, 0.004)
-"""Seconds of a request to the store, and of its answer."""
+ASK_AGAIN_AFTER = 0.5
+"""Seconds after which a request that met with nobody is sent again."""
+
+RECONNECTED_WITHIN = (0.1, 0.5)
+"""Seconds until a watch that broke is there again, once the way is free."""
 
 LATE = 20.0
 """Seconds by which a request may come late: its sender has long given up."""
@@ -88,6 +92,8 @@ class SimulatedStoreBridge:
         self._member = member
         self._daemon = daemon
         self._lost = False
+        self._answered_at = world.scheduler.now
+        self._seen: ClusterView | None = None
 
     def start(self) -> None:
         """Watch, and read once."""
@@ -102,11 +108,16 @@ class SimulatedStoreBridge:
         if self._daemon.alive:
             self._observed(self._world.store.view())
 
+    def reconnect_soon(self) -> None:
+        """As `reconnect`, when the watch is tried next."""
+        scheduler = self._world.scheduler
+        scheduler.after(scheduler.delay(*RECONNECTED_WITHIN), self.reconnect)
+
     def perform(self, envelope: Envelope[Command]) -> bool:
         """Take the order; False: it is none of ours."""
         command = envelope.message
         if isinstance(command, ReadCluster):
-            self._soon(lambda: self._observed(self._world.store.view()))
+            self._to_store(lambda: self._read(self._world.store.view()))
         elif type(command) in KEYS:
             self._ask(envelope, lambda: self._write(command))
         elif type(command) in LEASE_ACTIONS:
@@ -116,71 +127,121 @@ class SimulatedStoreBridge:
         return True
 
     def _connected(self) -> bool:
-        return self._world.reaches(self._member.name, "store")
+        world = self._world
+        return not world.store.is_down and world.network.connects(
+            self._member.name, STORE
+        )
 
-    def _soon(self, event: Callable[[], None]) -> None:
-        scheduler = self._world.scheduler
-        scheduler.after(scheduler.delay(*ONE_WAY), event)
+    def _to_store(self, event: Callable[[], None]) -> None:
+        network = self._world.network
+        delay = network.latency(self._member.name, STORE)
+        self._world.scheduler.after(delay, event)
 
-    def _observed(self, view: ClusterView) -> None:
+    def _from_store(self, event: Callable[[], None]) -> None:
+        network = self._world.network
+        delay = network.latency(STORE, self._member.name)
+        self._world.scheduler.after(delay, event)
+
+    def _read(self, view: ClusterView) -> None:
+        if self._connected():
+            self._from_store(lambda: self._observed(view, asked_for=True))
+        else:
+            self._lose(always=True)
+
+    def _observed(self, view: ClusterView, *, asked_for: bool = False) -> None:
         if not self._connected():
             return
+        self._answered()
+        if asked_for or view != self._seen:
+            self._seen = view
+            self._learn_clocks(view)
+            self._member.say(self._daemon, "dcs", ClusterObserved(view=view))
+
+    def _learn_clocks(self, view: ClusterView) -> None:
+        if self._world.clocks_differ:
+            for member in view.members:
+                if member.hlc and member.name != self._member.name:
+                    self._member.observe_stamp(member.hlc)
+
+    def _answered(self) -> None:
+        self._answered_at = self._world.scheduler.now
         if self._lost:
             self._lost = False
             self._member.say(self._daemon, "dcs", StoreAnswered())
-        self._member.say(self._daemon, "dcs", ClusterObserved(view=view))
 
-    def _lose(self) -> None:
-        if not self._lost:
-            self._lost = True
-            self._member.say(
-                self._daemon,
-                "dcs",
-                StoreUnreachable(error="no route", unanswered_for=0.0),
-            )
+    def _lose(self, *, always: bool = False) -> None:
+        if self._lost and not always:
+            return
+        self._lost = True
+        silent_for = self._world.scheduler.now - self._answered_at
+        self._member.say(
+            self._daemon,
+            "dcs",
+            StoreUnreachable(error="no answer", unanswered_for=silent_for),
+        )
 
     def _ask(self, envelope: Envelope[Command], act: Callable[[], Message]) -> None:
-        """Request, act, answer; lost where the way is cut at that moment."""
-        scheduler = self._world.scheduler
+        """Request, act, answer.  Who meets with nobody asks again until the deadline;
+        what is lost on its way back may have happened."""
+        scheduler, network = self._world.scheduler, self._world.network
+        me = self._member.name
         deadline = getattr(envelope.message, "deadline", scheduler.now)
         trouble = scheduler.chance.random() < self._world.lossy
         what = scheduler.chance.choice(("lost", "late", "unanswered"))
+        done = False
 
         def arrive() -> None:
             if not self._daemon.alive:
                 return
-            if not self._connected() or (trouble and what == "lost"):
-                scheduler.at(deadline, give_up)
+            if self._world.store.is_down or not network.carries(me, STORE):
+                scheduler.after(ASK_AGAIN_AFTER, ask_again)
                 return
             if trouble and what == "late":
-                scheduler.at(deadline, give_up)
                 scheduler.after(scheduler.delay(0, LATE), arrive_late)
                 return
+            if trouble and what == "lost":
+                return
             outcome = act()
-            self._soon(lambda: answer(outcome))
+            self._from_store(lambda: answer(outcome))
+
+        def ask_again() -> None:
+            if not done and self._daemon.alive:
+                self._to_store(arrive)
 
         def arrive_late() -> None:
-            act()
+            if not self._world.store.is_down:
+                act()
 
         def answer(outcome: Message) -> None:
-            if not self._connected() or trouble:
-                scheduler.at(deadline, give_up)
+            nonlocal done
+            if done or trouble or not network.carries(STORE, me):
                 return
+            done = True
+            self._answered()
             self._member.say(self._daemon, "dcs", outcome, envelope)
 
         def give_up() -> None:
+            nonlocal done
+            if done:
+                return
+            done = True
             self._lose()
             self._member.say(
                 self._daemon, "dcs", self._unconfirmed(envelope.message), envelope
             )
 
-        self._soon(arrive)
+        self._to_store(arrive)
+        scheduler.at(deadline, give_up)
 
     def _unconfirmed(self, command: Command) -> Message:
         if type(command) in LEASE_ACTIONS:
             action = LEASE_ACTIONS[type(command)]
             return LeaseUnconfirmed(action=action, error="no answer")
-        return KeyUnconfirmed(key=KEYS[type(command)], error="no answer")
+        return KeyUnconfirmed(
+            key=KEYS[type(command)],
+            error="no answer",
+            request=getattr(command, "request", None),
+        )
 
     def _lease(self, command: Command, envelope: Envelope[Command]) -> Message:
         store, me = self._world.store, self._member.name

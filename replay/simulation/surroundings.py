@@ -8,24 +8,39 @@ from regnal.messages.envelope import Envelope
 from regnal.messages.postgres import PostgresStatus
 from regnal.messages.requests import FailsafePosted, RequestAnswered
 from regnal.messages.settings import Settings
+from regnal.replay.simulation.host import Host
+from regnal.replay.simulation.network import Network
 from regnal.replay.simulation.postgres import SimulatedPostgres
+from regnal.replay.simulation.replication import Replication
 from regnal.replay.simulation.scheduler import Scheduler
 from regnal.replay.simulation.store import SimulatedStore
 
 
 class Surroundings(Protocol):
     scheduler: Scheduler
+    network: Network
     store: SimulatedStore
+    hosts: dict[MemberName, Host]
     postgres: dict[MemberName, SimulatedPostgres]
+    replication: Replication
     lease_until: dict[MemberName, Instant]
     """Until when each member may at most believe that it has the lease."""
 
     lossy: float
     """Share of the requests to the store that are lost, late or not answered."""
 
-    def reaches(self, one: str, other: str) -> bool: ...
+    clocks_differ: bool
+    """Whether any wall clock was ever set."""
+
+    def reaches(self, one: str, other: str) -> bool:
+        """Whether they can talk."""
+        ...
 
     def daemon_answers(self, name: MemberName) -> bool: ...
+
+    def is_frozen(self, name: MemberName) -> bool:
+        """Whether its daemon is there and does not run."""
+        ...
 
     def shows_barred(self, name: MemberName) -> bool:
         """Whether its REST API says that it must not lead."""
@@ -36,6 +51,26 @@ class Surroundings(Protocol):
     def settings_of(self, name: MemberName) -> Settings: ...
 
     def observe(self, name: MemberName, cause: Envelope[Any] | None = None) -> None: ...
+
+    def kill_postgres(self, name: MemberName, signal: int = 9) -> None:
+        """The postmaster ends unasked, its daemon sees it."""
+        ...
+
+    def promoted(self, name: MemberName) -> None:
+        """PostgreSQL takes writes on a new timeline."""
+        ...
+
+    def following(self, name: MemberName, upstream: MemberName) -> None:
+        """A standby is about to be started."""
+        ...
+
+    def removing(self, name: MemberName) -> None:
+        """A data directory is about to be removed or overwritten."""
+        ...
+
+    def creating(self, name: MemberName) -> None:
+        """A database cluster is about to be created."""
+        ...
 
     def request(
         self,

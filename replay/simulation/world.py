@@ -1,20 +1,42 @@
 """The simulated world: members, a store, PostgreSQL servers, clients, faults.
 
-After every event the safety laws are checked (docs/architecture.md 5); a law
-that does not hold raises `LawBroken`.
+    world = World(("a", "b", "c"), DECIDERS, seed=7, schedule=faults)
+    world.start()
+    world.begin_traffic()
+    world.run(seconds=60)
+
+The same members, deciders, settings, seed and schedule give the same run, to the bit.
+After every event the safety laws are checked (docs/architecture.md 5); a law that does
+not hold raises `laws.LawBroken`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from regnal.actors.step import Decider
-from regnal.messages.base import Command, Instant, MemberName, Seconds
+from regnal.messages.base import LSN, Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import FailoverRequest
-from regnal.messages.daemon import ShutdownRequested
+from regnal.messages.daemon import (
+    DaemonStarted,
+    ExitDaemon,
+    ShutdownCompleted,
+    ShutdownRequested,
+)
 from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import ArmGuard, DisarmGuard
+from regnal.messages.fencing import (
+    ActivateWatchdog,
+    ArmGuard,
+    CheckWatchdog,
+    DisarmGuard,
+    GuardArmed,
+    GuardFenced,
+    WatchdogFailed,
+)
+from regnal.messages.host import DiskRoom, KernelAccount, StallNoticed
 from regnal.messages.postgres import (
     PostgresObserved,
+    PostgresStatus,
     PostmasterExited,
     ReplicationEnded,
 )
@@ -26,22 +48,28 @@ from regnal.messages.requests import (
 )
 from regnal.messages.settings import ConfigurationApplied, Settings
 from regnal.messages.status import PublishStatus, StatusSnapshot
+from regnal.replay.simulation import laws
+from regnal.replay.simulation.clients import Clients
+from regnal.replay.simulation.faults import Schedule
+from regnal.replay.simulation.host import Host
 from regnal.replay.simulation.member import Daemon, SimulatedMember
+from regnal.replay.simulation.network import OUTSIDE, STORE, Network
 from regnal.replay.simulation.operator import SimulatedOperator
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.prober import SimulatedProber
+from regnal.replay.simulation.recording import VERSIONS, Recorder
+from regnal.replay.simulation.replication import Replication
 from regnal.replay.simulation.scheduler import Scheduler
 from regnal.replay.simulation.store import SimulatedStore
 from regnal.replay.simulation.store_bridge import SimulatedStoreBridge
+from regnal.replay.simulation.trouble import Trouble
+from regnal.replay.simulation.tuner import SimulatedTuner
 
 REPLICATION_DELAY: Seconds = 0.02
 CLIENT_PAUSE: Seconds = 0.1
-RESUME_WITHIN: Seconds = 1.0
-"""After a pause a primary may have no lease any more: it must see to that first."""
 
-
-class LawBroken(AssertionError):
-    """A safety law did not hold."""
+BY_HAND_FOR: Seconds = 120.0
+"""A person who named a member answers so long for its promotion."""
 
 
 class World:
@@ -53,19 +81,28 @@ class World:
         deciders: Sequence[Decider[Any]],
         *,
         seed: int = 0,
+        schedule: Schedule = (),
+        journals: Path | None = None,
+        own: Mapping[MemberName, Mapping[str, Any]] | None = None,
         **settings: Any,
     ) -> None:
+        """`journals`: where the members' journals are written; None: nowhere.  `own`:
+        settings of single members, beside those of all."""
         self.scheduler = Scheduler(seed)
+        self.network = Network(self.scheduler)
         self.store = SimulatedStore(self.scheduler)
+        self.hosts = {name: Host(name, self.scheduler) for name in names}
         self.postgres = {name: SimulatedPostgres(name) for name in names}
+        self.replication = Replication(
+            self.postgres, self.network, self._replication_ended
+        )
+        self.clients = Clients()
         self.settings = settings
-        self.cut: set[frozenset[str]] = set()
-        """Pairs of members, or of a member and "store", that cannot talk."""
-
-        self.acknowledged: list[int] = []
-        self.write_gaps: list[tuple[float, float]] = []
         self.guards: dict[MemberName, float] = {}
         """Deadline of each armed guard; it outlives the daemon."""
+
+        self._guarded: dict[MemberName, Daemon] = {}
+        """The daemons that know that their guard is armed."""
 
         self.fenced: list[tuple[float, MemberName]] = []
         self.lease_until: dict[MemberName, Instant] = {}
@@ -74,35 +111,63 @@ class World:
         self.lossy = 0.0
         """Share of the requests to the store that are lost, late or not answered."""
 
+        self.clocks_differ = False
+        """Whether any wall clock was ever set."""
+
         self.snapshots: dict[MemberName, StatusSnapshot] = {}
         """What the REST API of each member serves."""
 
-        self._resumed_at = float("-inf")
+        self.resumed_at: Instant = float("-inf")
+        """When a pause ended."""
+
+        self.last_primary: MemberName | None = None
+        self._own = own or {}
+        self._settings_of: dict[MemberName, Settings] = {}
+        self._named_by_hand: dict[MemberName, Instant] = {}
+        self._untold_fences: dict[MemberName, GuardFenced] = {}
         self._asked: dict[str, Callable[[RequestAnswered], None]] = {}
-        self._last_write = 0.0
-        self._row = 0
+        self._requests = 0
+        self.recorders = {
+            name: Recorder(journals / name, name, "demo", deciders)
+            for name in (names if journals is not None else ())
+            if journals is not None
+        }
         self.members = {
-            name: SimulatedMember(name, self.scheduler, deciders, self._perform)
+            name: SimulatedMember(
+                name,
+                self.scheduler,
+                deciders,
+                self._perform,
+                self.hosts[name],
+                self.recorders.get(name),
+            )
             for name in names
         }
         self.operators: dict[MemberName, SimulatedOperator] = {}
+        self.tuners: dict[MemberName, SimulatedTuner] = {}
         self.store_bridges: dict[MemberName, SimulatedStoreBridge] = {}
         self.probers: dict[MemberName, SimulatedProber] = {}
+        self.trouble = Trouble(self, schedule)
 
     # What a test or a fault does.
 
     def start(self, *names: MemberName) -> None:
-        """Start the daemons of these members, or of all."""
+        """Start the daemons of these members, or of all, and their hosts if need be."""
         for name in names or tuple(self.members):
+            self.hosts[name].is_up = True
+            self.network.down.discard(name)
             member = self.members[name]
             recalled = member.recall()
             daemon = member.start()
             self.operators[name] = SimulatedOperator(self, member, daemon)
+            self.tuners[name] = SimulatedTuner(self, member, daemon)
             bridge = SimulatedStoreBridge(self, member, daemon)
             self.store_bridges[name] = bridge
             self.probers[name] = SimulatedProber(self, member, daemon)
+            member.say(daemon, "process", self._started(name))
             member.say(daemon, "incident_keeper", recalled)
             member.say(daemon, "configuration", self._configuration(name))
+            self._tell_of_a_fence(name)
             member.say(daemon, "monitor", PostgresObserved(status=self.status_of(name)))
             bridge.start()
 
@@ -113,70 +178,149 @@ class World:
 
     def begin_traffic(self) -> None:
         """Clients write and standbys stream from now on."""
-        self._replicate()
-        self._write()
+        self._tick()
 
     def kill_host(self, name: MemberName) -> None:
-        """Daemon and PostgreSQL end at once."""
+        """Daemon, guard and PostgreSQL end at once, and nobody answers."""
         self.kill_daemon(name)
-        self._crash(self.postgres[name])
+        self.postgres[name].crash()
+        self.postgres[name].suspended = False
+        self.guards.pop(name, None)
+        host = self.hosts[name]
+        host.is_up = host.is_suspended = False
+        host.boots += 1
+        self.network.down.add(name)
+
+    def suspend_host(self, name: MemberName) -> None:
+        """Nothing of it runs, not even the guard; the clock of instants goes on."""
+        host = self.hosts[name]
+        if host.runs:
+            host.is_suspended = self.postgres[name].suspended = True
+            self.network.down.add(name)
+            self.members[name].freeze()
+
+    def resume_host(self, name: MemberName) -> None:
+        """The guard, whose timer is overdue, comes first."""
+        host = self.hosts[name]
+        if not host.is_suspended:
+            return
+        host.is_suspended = self.postgres[name].suspended = False
+        self.network.down.discard(name)
+        deadline = self.guards.get(name)
+        if deadline is not None and deadline <= self.scheduler.now:
+            self._fence(name, deadline)
+        self.thaw(name, suspended=True)
+        self.store_bridges[name].reconnect_soon()
+
+    def freeze(self, name: MemberName) -> None:
+        """SIGSTOP to the daemon."""
+        self.members[name].freeze()
+
+    def thaw(self, name: MemberName, *, suspended: bool = False) -> None:
+        """SIGCONT to the daemon."""
+        if self.hosts[name].is_suspended:
+            return
+        member = self.members[name]
+        missing = member.frozen_for(self.scheduler.now)
+        member.thaw()
+        if member.daemon is not None and missing:
+            stall = StallNoticed(
+                missing=missing,
+                suspended=missing if suspended else 0.0,
+                wall_step=0.0,
+                continued=not suspended,
+                account=KernelAccount(ran=0.0, over=missing, cpus=2),
+                mailboxes=(),
+            )
+            member.say(member.daemon, "host", stall)
 
     def kill_daemon(self, name: MemberName) -> None:
-        self.members[name].kill()
+        self._end_daemon(name, orderly=False)
+
+    def _end_daemon(self, name: MemberName, *, orderly: bool) -> None:
+        self.members[name].kill(orderly=orderly)
         self.snapshots.pop(name, None)
         self.store.unwatch(name)
 
-    def kill_postgres(self, name: MemberName) -> None:
+    def kill_postgres(self, name: MemberName, signal: int = 9) -> None:
         """The postmaster crashes, the daemon sees it at once."""
-        server = self.postgres[name]
+        server, host = self.postgres[name], self.hosts[name]
+        if not server.running:
+            return
         pid = server.pid
-        self._crash(server)
+        server.crash()
         member = self.members[name]
-        if member.daemon is not None:
-            exited = PostmasterExited(
-                pid=pid,
-                exit_status=None,
-                signal=9,
-                expected=False,
-                control=server.control(),
-            )
-            member.say(member.daemon, "monitor", exited)
-            self.observe(name)
+        if member.daemon is None:
+            return
+        room = DiskRoom(path="/data", free=0, size=10**11, free_files=None)
+        exited = PostmasterExited(
+            pid=pid,
+            exit_status=None,
+            signal=signal,
+            expected=False,
+            control=server.control(),
+            disks=(room,) if host.disk_is_full else (),
+        )
+        member.say(member.daemon, "monitor", exited)
+        self.observe(name)
 
     def partition(self, one: str, other: str) -> None:
         """Neither hears of the other; "store" is a name, too."""
-        self.cut.add(frozenset((one, other)))
+        self.network.cut.add(frozenset((one, other)))
 
     def lose_the_store(self) -> None:
         """Nobody reaches it."""
         for name in self.members:
-            self.partition(name, "store")
+            self.partition(name, STORE)
 
     def heal(self) -> None:
-        self.cut.clear()
+        """The network is well again."""
+        self.network.heal()
         for bridge in self.store_bridges.values():
             bridge.reconnect()
 
+    def mend(self) -> None:
+        """Everything is well again, and whoever is down is started."""
+        self.lossy = self.store.watch_lag = 0.0
+        if self.store.is_down:
+            self.store.come_back()
+        for name, host in self.hosts.items():
+            host.disk_is_full, host.disk_slowness = False, 1.0
+            host.extra.clear()
+            self.resume_host(name)
+            self.thaw(name)
+            if self.members[name].daemon is None:
+                self.start(name)
+        if self.is_paused:
+            self.configure(paused=False)
+        self.heal()
+
     def shut_down(self, name: MemberName) -> None:
-        member = self.members[name]
-        if member.daemon is not None:
-            member.say(member.daemon, "process", ShutdownRequested(signal=15))
+        self.ask(name, ShutdownRequested(signal=15), part="process")
 
     def acknowledge(self, name: MemberName, *incidents: str) -> None:
         """A person acknowledges these (or all) of this member's incidents."""
+        asked = AcknowledgementRequested(
+            request="ack", caller=ANN, incidents=incidents or None, comment=None
+        )
+        self.ask(name, asked)
+
+    def ask(self, name: MemberName, message: Message, part: str = "http") -> None:
+        """Somebody asks the daemon of `name` for something, if it is there."""
         member = self.members[name]
         if member.daemon is not None:
-            asked = AcknowledgementRequested(
-                request="ack",
-                caller=Caller(address="", username="ann", user_agent=None),
-                incidents=incidents or None,
-                comment=None,
-            )
-            member.say(member.daemon, "http", asked)
+            member.say(member.daemon, part, message)
+
+    def next_request(self) -> str:
+        """An id for a request from outside."""
+        self._requests += 1
+        return f"simulated-{self._requests}"
 
     def request_switchover(
         self, leader: MemberName | None, candidate: MemberName | None
     ) -> None:
+        if leader is None and candidate is not None:
+            self._named_by_hand[candidate] = self.scheduler.now
         self.store.failover = FailoverRequest(
             leader=leader,
             candidate=candidate,
@@ -187,14 +331,36 @@ class World:
 
     def configure(self, **settings: Any) -> None:
         """Change settings everywhere, as the config key would."""
-        if self.settings.get("paused") and not settings.get("paused", True):
-            self._resumed_at = self.scheduler.now
+        if self.is_paused and not settings.get("paused", True):
+            self.resumed_at = self.scheduler.now
         self.settings.update(settings)
-        for name, member in self.members.items():
-            if member.daemon is not None:
-                member.say(member.daemon, "configuration", self._configuration(name))
+        self._settings_of.clear()
+        for name in self.members:
+            self.ask(name, self._configuration(name), part="configuration")
 
     # What is asked of the world.
+
+    @property
+    def now(self) -> Instant:
+        return self.scheduler.now
+
+    @property
+    def cut(self) -> set[frozenset[str]]:
+        """Pairs of members, or of a member and "store", that cannot talk."""
+        return self.network.cut
+
+    @property
+    def acknowledged(self) -> list[int]:
+        return self.clients.acknowledged
+
+    @property
+    def write_gaps(self) -> list[tuple[float, float]]:
+        """When writes went on, and how many seconds they had not."""
+        return self.clients.gaps
+
+    @property
+    def is_paused(self) -> bool:
+        return bool(self.settings.get("paused"))
 
     @property
     def primaries(self) -> set[MemberName]:
@@ -202,11 +368,15 @@ class World:
         return {name for name, server in servers if server.takes_writes}
 
     def reaches(self, one: str, other: str) -> bool:
-        return frozenset((one, other)) not in self.cut
+        return self.network.connects(one, other)
 
     def daemon_answers(self, name: MemberName) -> bool:
         daemon = self.members[name].daemon
         return daemon is not None and not daemon.frozen
+
+    def is_frozen(self, name: MemberName) -> bool:
+        daemon = self.members[name].daemon
+        return daemon is not None and daemon.frozen
 
     def shows_barred(self, name: MemberName) -> bool:
         snapshot = self.snapshots.get(name)
@@ -215,7 +385,7 @@ class World:
     def rows(self, name: MemberName) -> set[int]:
         return self.postgres[name].own_rows
 
-    def status_of(self, name: MemberName) -> Any:
+    def status_of(self, name: MemberName) -> PostgresStatus:
         return self.postgres[name].status(self.postgres)
 
     def observe(self, name: MemberName, cause: Envelope[Any] | None = None) -> None:
@@ -226,16 +396,20 @@ class World:
             member.say(member.daemon, "monitor", observed, cause)
 
     def settings_of(self, name: MemberName) -> Settings:
-        values = {
-            "name": name,
-            "scope": "demo",
-            "conn_url": f"postgres://{name}:5432/postgres",
-            "api_url": f"http://{name}:8008/patroni",
-            "version": "4.1.5",
-            "use_pg_rewind": True,
-            **self.settings,
-        }
-        return Settings(**values)
+        known = self._settings_of.get(name)
+        if known is None:
+            values = {
+                "name": name,
+                "scope": "demo",
+                "conn_url": f"postgres://{name}:5432/postgres",
+                "api_url": f"http://{name}:8008/patroni",
+                "version": "4.1.5",
+                "use_pg_rewind": True,
+                **self.settings,
+                **self._own.get(name, {}),
+            }
+            known = self._settings_of[name] = Settings(**values)
+        return known
 
     def request(
         self,
@@ -244,10 +418,9 @@ class World:
         answered: Callable[[RequestAnswered], None],
     ) -> None:
         """Ask the `rest` actor of `name`; it may never answer."""
-        member = self.members[name]
-        if member.daemon is not None:
+        if self.members[name].daemon is not None:
             self._asked[posted.request] = answered
-            member.say(member.daemon, "http", posted)
+            self.ask(name, posted)
 
     def says_primary(self, name: MemberName) -> bool:
         """Whether `GET /primary` answers 200."""
@@ -261,34 +434,40 @@ class World:
         )
 
     def check_laws(self) -> None:
-        """Laws 1 and 6: one member takes writes, under its own lease, and one says so.
-
-        A new cluster's first primary exists a moment before its lease; in pause a
-        person decides.
-        """
-        primaries, now = self.primaries, self.scheduler.now
-        if len(primaries) > 1:
-            raise LawBroken(f"{now:.3f}: primaries {sorted(primaries)}")
-        if not self.lease_until or self.settings.get("paused"):
-            return
-        if now < self._resumed_at + RESUME_WITHIN:
-            return
-        for name in primaries:
-            if now >= self.lease_until.get(name, 0):
-                raise LawBroken(f"{now:.3f}: {name} takes writes without a lease")
-        telling = [n for n, s in self.snapshots.items() if s.accepts_writes]
-        if len(telling) > 1:
-            telling = [name for name in telling if self.says_primary(name)]
-        if len(telling) > 1:
-            raise LawBroken(f"{now:.3f}: GET /primary is 200 on {telling}")
+        """Those that may break at any event."""
+        laws.check_writers(self)
 
     def check_nothing_is_lost(self, leader: MemberName) -> None:
         """Law 4: every acknowledged row is on the leader."""
-        lost = set(self.acknowledged) - self.rows(leader)
-        if lost:
-            raise LawBroken(f"{len(lost)} acknowledged rows are not on {leader}")
+        laws.check_nothing_is_lost(self, leader)
+
+    # What PostgreSQL tells the world.
+
+    def promoted(self, name: MemberName) -> None:
+        named_at = self._named_by_hand.get(name, float("-inf"))
+        by_hand = self.scheduler.now < named_at + BY_HAND_FOR
+        laws.check_promotion(self, name, by_hand=by_hand)
+
+    def following(self, name: MemberName, upstream: MemberName) -> None:
+        laws.check_former_primary(self, name, upstream)
+
+    def removing(self, name: MemberName) -> None:
+        laws.check_removal(self, name)
+
+    def creating(self, name: MemberName) -> None:
+        laws.check_creation(self, name)
 
     # How it goes on by itself.
+
+    def _started(self, name: MemberName) -> DaemonStarted:
+        return DaemonStarted(
+            member=name,
+            scope="demo",
+            incarnation=self.members[name].incarnation,
+            versions=VERSIONS,
+            boot_id=self.hosts[name].boot_id,
+            pid=1000 + self.members[name].incarnation,
+        )
 
     def _configuration(self, name: MemberName) -> ConfigurationApplied:
         return ConfigurationApplied(
@@ -298,97 +477,92 @@ class World:
             dynamic=None,
         )
 
-    def _perform(self, daemon: Daemon, envelope: Envelope[Command]) -> None:
+    def _perform(self, daemon: Daemon, envelope: Envelope[Any]) -> None:
+        name = daemon.name
         match envelope.message:
-            case ArmGuard(deadline=deadline):
-                self.guards[daemon.name] = deadline
-                self.scheduler.at(deadline, lambda: self._fence(daemon.name, deadline))
+            case ArmGuard() | DisarmGuard():
+                self._order_guard(daemon, envelope)
                 return
-            case DisarmGuard():
-                self.guards.pop(daemon.name, None)
+            case ActivateWatchdog(device=device) | CheckWatchdog(device=device):
+                failed = WatchdogFailed(error=f"{device}: No such file or directory")
+                self.members[daemon.name].say(
+                    daemon, "watchdog_device", failed, envelope
+                )
                 return
             case PublishStatus(snapshot=snapshot):
-                self.snapshots[daemon.name] = snapshot
+                self.snapshots[name] = snapshot
+                return
+            case ExitDaemon() | ShutdownCompleted():
+                self._end_daemon(name, orderly=True)
                 return
             case RequestAnswered(request=request):
                 if request in self._asked:
                     self._asked.pop(request)(envelope.message)
                 return
-        if self.store_bridges[daemon.name].perform(envelope):
+        for bridge in (self.store_bridges, self.probers, self.tuners):
+            if bridge[name].perform(envelope):
+                return
+        self.operators[name].perform(envelope)
+
+    def _order_guard(self, daemon: Daemon, envelope: Envelope[Any]) -> None:
+        name, order = daemon.name, envelope.message
+        if not isinstance(order, ArmGuard):
+            self.guards.pop(name, None)
+            self._guarded.pop(name, None)
             return
-        if not self.probers[daemon.name].perform(envelope):
-            self.operators[daemon.name].perform(envelope)
+        if not (order.unless_armed and name in self.guards):
+            deadline = order.deadline
+            self.guards[name] = deadline
+            self.scheduler.at(deadline, lambda: self._fence(name, deadline))
+        if self._guarded.get(name) is not daemon:
+            self._guarded[name] = daemon
+            armed = GuardArmed(guard_pid=1)
+            self.members[name].say(daemon, "guard", armed, envelope)
 
     def _fence(self, name: MemberName, deadline: float) -> None:
         """The guard of a host kills its primary when nobody armed it anew."""
-        if self.guards.get(name) == deadline and self.postgres[name].running:
-            self.fenced.append((self.scheduler.now, name))
-            self.kill_postgres(name)
-
-    def _crash(self, server: SimulatedPostgres) -> None:
-        server.clean = not server.running
-        server.was_standby = server.role == "standby"
-        server.running = server.starting = server.streaming = False
-
-    def _replicate(self) -> None:
-        for name, server in self.postgres.items():
-            if server.running and not server.starting and server.role == "standby":
-                self._stream(name, server)
-        self.scheduler.after(REPLICATION_DELAY, self._replicate)
-
-    def _stream(self, name: MemberName, server: SimulatedPostgres) -> None:
-        was_streaming = server.streaming
-        source = self.postgres.get(server.upstream or "")
-        server.streaming = (
-            source is not None
-            and source.running
-            and not source.starting
-            and self.reaches(name, source.member)
-            and not server.has_diverged_from(source)
-        )
-        if server.streaming and source is not None:
-            server.stream_from(source)
-        elif was_streaming:
-            member = self.members[name]
-            if member.daemon is not None:
-                ended = ReplicationEnded(received_lsn=server.lsn)
-                member.say(member.daemon, "monitor", ended)
-                self.observe(name)
-
-    def _write(self) -> None:
-        """A client writes where it finds a primary; acknowledged rows are kept."""
-        self.scheduler.after(CLIENT_PAUSE, self._write)
-        for name in self.primaries:
-            server = self.postgres[name]
-            self._row += 1
-            row = self._row
-            server.append(row)
-            waits = set(_names(server.synchronous_standby_names))
-            self._acknowledge_when(name, row, waits, self.scheduler.now + 5)
-
-    def _acknowledge_when(
-        self, name: MemberName, row: int, waits: set[str], until: float
-    ) -> None:
-        """Acknowledge the row once all synchronous standbys have it."""
         server = self.postgres[name]
-        if not server.takes_writes or self.scheduler.now > until:
+        if self.guards.get(name) != deadline or not server.running:
             return
-        missing = [
-            w for w in waits if w not in self.postgres or row not in self.rows(w)
-        ]
-        if missing:
-            self.scheduler.after(
-                CLIENT_PAUSE if self.scheduler.now > until - 4 else REPLICATION_DELAY,
-                lambda: self._acknowledge_when(name, row, waits, until),
-            )
+        if self.hosts[name].is_suspended:
             return
-        self.acknowledged.append(row)
-        gap = self.scheduler.now - self._last_write
-        if self._last_write and gap > 1:
-            self.write_gaps.append((self.scheduler.now, gap))
-        self._last_write = self.scheduler.now
+        now = self.scheduler.now
+        self.fenced.append((now, name))
+        self._untold_fences[name] = GuardFenced(
+            postmaster_pid=server.pid, at=now, late_by=now - deadline
+        )
+        self.kill_postgres(name)
+        self._tell_of_a_fence(name)
+
+    def _tell_of_a_fence(self, name: MemberName) -> None:
+        member = self.members[name]
+        if member.daemon is not None and name in self._untold_fences:
+            member.say(member.daemon, "guard", self._untold_fences.pop(name))
+
+    def _replication_ended(self, name: MemberName, lsn: LSN) -> None:
+        self.ask(name, ReplicationEnded(received_lsn=lsn), part="monitor")
+        self.observe(name)
+
+    def _tick(self) -> None:
+        """A client writes where it finds a primary, and what it wrote spreads."""
+        now = self.scheduler.now
+        self.scheduler.after(CLIENT_PAUSE, self._tick)
+        for name, server in self.postgres.items():
+            if server.takes_writes:
+                self.last_primary = name
+                if self.hosts[name].disk_is_full:
+                    self.kill_postgres(name, signal=6)  # PANIC: no room for WAL
+                else:
+                    self.clients.write(server, now)
+        self.scheduler.after(REPLICATION_DELAY, self._spread)
+
+    def _spread(self) -> None:
+        self.replication.stream(self.scheduler.now)
+        self.clients.settle(
+            self.postgres,
+            self.scheduler.now,
+            lambda name: self.network.connects(OUTSIDE, name),
+        )
 
 
-def _names(value: str) -> list[str]:
-    inner = value.split("(")[-1].rstrip(")")
-    return [n.strip().strip('"') for n in inner.split(",") if n.strip()]
+ANN = Caller(address="", username="ann", user_agent=None)

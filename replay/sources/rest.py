@@ -86,7 +86,7 @@ class Target(NamedTuple):
     @classmethod
     def at(cls, name: MemberName, url: str) -> "Target":
         """Of a member that publishes this URL of its REST API."""
-        base, _ = _parted(url)
+        base, _ = parted(url)
         return cls(name, base or "", answers=base is not None)
 
     @property
@@ -102,7 +102,7 @@ def find_in_clusters(
     named: dict[str, Target] = {}
     others: dict[MemberName, Target] = {}
     for place in places:
-        base, account = _parted(place)
+        base, account = parted(place)
         if base is None:
             gathered.trouble(
                 "place_unusable",
@@ -114,7 +114,7 @@ def find_in_clusters(
             client = replace(client, credentials=account)
         if base not in named:
             with closing(MemberPools(client, _AGENT)) as pools:
-                first, *rest = _members_at(base, pools, gathered)
+                first, *rest = members_at(base, pools, gathered)
             named[base] = first
             others |= {target.name: target for target in rest if target.name}
     # Through a tunnel a member is not where it says it is: as it was named comes first.
@@ -157,7 +157,7 @@ def fetch(
             raise
 
 
-def _parted(place: str) -> tuple[str | None, BasicCredentials | None]:
+def parted(place: str) -> tuple[str | None, BasicCredentials | None]:
     """The address, and the account that stands in it."""
     try:
         parts = urlsplit(place)
@@ -174,7 +174,7 @@ def _parted(place: str) -> tuple[str | None, BasicCredentials | None]:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", account
 
 
-def _members_at(base: str, pools: MemberPools, gathered: Gathered) -> Iterator[Target]:
+def members_at(base: str, pools: MemberPools, gathered: Gathered) -> Iterator[Target]:
     """The member that was named, and those that it names."""
     try:
         own = _name_in(_asked(pools, f"{base}/patroni"))

@@ -46,6 +46,7 @@ LEADER = Election(
     observed_at=NOW,
     last_lsn=1000,
     lease_until=NOW + 25,
+    fencing="stands",
     heartbeat_at=NOW + 5,
 )
 """pg1 leads, its lease has 25 s to go, and everybody streams from it."""

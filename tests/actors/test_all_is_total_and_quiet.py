@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -33,7 +33,16 @@ from regnal.messages.daemon import (
     ShutdownCompleted,
     ShutdownRequested,
 )
-from regnal.messages.fencing import GuardFenced, WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    FencingWanted,
+    GuardArmed,
+    GuardFailed,
+    GuardFenced,
+    GuardStarted,
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogFound,
+)
 from regnal.messages.host import KernelAccount, StallNoticed
 from regnal.messages.incidents import (
     ExplanationFailed,
@@ -46,6 +55,7 @@ from regnal.messages.incidents import (
 from regnal.messages.lease import LeaderHandedOver, LeaderReleased, LeaseRefused
 from regnal.messages.operations import (
     BecomePrimary,
+    BootstrapCluster,
     DemotePostgres,
     IntentFailed,
     IntentFulfilled,
@@ -90,6 +100,7 @@ from tests.actors.builders import (
     standby,
     tags,
 )
+from tests.examples import examples
 
 DECIDERS: tuple[Decider[Any], ...] = (
     CALLBACKS,
@@ -179,6 +190,12 @@ ANYTHING: tuple[Message, ...] = (
     IntentFailed(intent="start_as_primary", reason=REASON),
     IntentRefused(intent="become_primary", reason=REASON),
     WatchdogActivated(timeout=0),
+    WatchdogFound(),
+    BootstrapCluster(reason=REASON),
+    FencingWanted(),
+    GuardStarted(pid=1, taken_over=False, memory_locked=True, schedule="normal"),
+    GuardArmed(guard_pid=1),
+    GuardFailed(error=""),
     WatchdogFailed(error=""),
     FailsafeAnswered(votes=(FailsafeVote(name="x", accepted=True),), asked_at=0),
     ScheduledRestartChanged(document="{"),
@@ -240,7 +257,7 @@ def test_every_word_that_is_heard_is_tried(decider: Decider[Any]) -> None:
 
 @EACH
 @given(story=st.lists(st.sampled_from(ANYTHING), max_size=30))
-@settings(max_examples=60)
+@examples(25)
 def test_nothing_raises_and_the_state_can_be_kept(
     decider: Decider[Any], story: Sequence[Message]
 ) -> None:

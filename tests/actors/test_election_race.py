@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from regnal.actors import election_race as rules
-from regnal.actors.election_state import Election
+from regnal.actors.election_state import AwaitedRecord, Election
 from regnal.messages.cluster import FailsafeMember, HistoryLine, LeaderStatus
 from regnal.messages.lease import (
     AcquireLeader,
@@ -80,6 +80,9 @@ SYNC_CHOSEN = with_cluster(
 )
 SYNC_OURS = with_cluster(SYNC_CHOSEN, sync=sync("pg1"))
 ARRIVING = with_cluster(CHOSEN, leader="pg1", status=LeaderStatus(optime=950))
+STUCK = replace(
+    ARRIVING, awaited=AwaitedRecord(wanted=950, position=900, since=NOW - 2)
+)
 FAILED_PROMOTION = replace(CHOSEN, failed_intent="become_primary", failure=FAILED)
 SUSPICIOUS = replace(STANDBY, suspicious_since=NOW - 1)
 LAGGING = with_cluster(RACER, status=LeaderStatus(optime=900 + 1048577))
@@ -220,9 +223,9 @@ SPEAKS = {
             FAILSAFE, failsafe=(FailsafeMember(name="pg3", api_url="http://pg3"),)
         ),
     ),
-    "WDOG-04: we have no watchdog that works": Case(
+    "WDOG-04: our guard or our watchdog does not work": Case(
         rules.leave_the_race_to_a_better_one,
-        replace(with_settings(RACER, watchdog_mode="required"), watchdog_failed=True),
+        replace(RACER, fencing="failed"),
     ),
     "ELEC-25: another was asked for": Case(
         rules.leave_the_race_to_a_better_one, asked(RACER, candidate="pg3")
@@ -268,6 +271,19 @@ SPEAKS = {
     ),
     "SYNC-02: and the sync key": Case(
         rules.promote_with_the_lease, SYNC_OURS, (BecomePrimary,)
+    ),
+    "ELEC-27: the last records come nearer": Case(
+        rules.wait_for_the_last_record,
+        replace(STUCK, awaited=AwaitedRecord(wanted=950, position=890, since=NOW - 9)),
+        (ObservePostgres,),
+    ),
+    "ELEC-27: what was awaited of another leader does not count": Case(
+        rules.wait_for_the_last_record,
+        replace(STUCK, awaited=AwaitedRecord(wanted=940, position=900, since=NOW - 9)),
+        (ObservePostgres,),
+    ),
+    "ELEC-27: the stream looks alive, and nothing comes": Case(
+        rules.promote_with_the_lease, STUCK, (BecomePrimary,)
     ),
     "ELEC-27: the last records will not come any more": Case(
         rules.promote_with_the_lease,
@@ -360,6 +376,9 @@ SILENT = {
         rules.wait_for_the_last_record,
         with_cluster(ARRIVING, status=LeaderStatus(optime=900)),
     ),
+    "ELEC-27: nothing of it came for too long": Case(
+        rules.wait_for_the_last_record, STUCK
+    ),
     "law 3: the lease has not the time": Case(
         rules.promote_with_the_lease, replace(CHOSEN, lease_until=NOW + 6.9)
     ),
@@ -430,6 +449,27 @@ def test_those_who_vanished_with_the_leader_are_asked_too() -> None:
         if isinstance(m, ProbePeers)
     )
     assert [target.name for target in probe.targets] == ["pg2", "pg3"]
+
+
+@pytest.mark.parametrize(
+    ("members", "within"),
+    [
+        pytest.param(("pg1", "pg3"), 0.5, id="its key is gone: its lease ended"),
+        pytest.param(("pg1", "pg2", "pg3"), None, id="its key is there: it may lead"),
+    ],
+)
+def test_the_former_leader_is_not_waited_for_in_full(
+    members: tuple[str, ...], within: float | None
+) -> None:
+    """A host that is gone answers nothing, and refuses nothing."""
+    given = with_cluster(
+        replace(STANDBY, last_leader="pg2", peers_at=NOW - 60),
+        *(there for there in STANDBY.known_members if there.name in members),
+        leader=None,
+    )
+    (probe,) = (m for m in decide(given).said if isinstance(m, ProbePeers))
+    found = {target.name: target.within for target in probe.targets}
+    assert found == {"pg2": within, "pg3": None}
 
 
 def test_members_that_only_the_failsafe_key_knows_are_asked_too() -> None:

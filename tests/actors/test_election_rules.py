@@ -6,6 +6,7 @@ from typing import Any
 from regnal.actors.election import BEFORE_ALL_IS_KNOWN, RULES
 from tests.actors import (
     test_election_creation,
+    test_election_fencing,
     test_election_following,
     test_election_lease,
     test_election_policy,
@@ -16,6 +17,7 @@ from tests.actors import (
 
 TABLES = (
     test_election_creation,
+    test_election_fencing,
     test_election_following,
     test_election_lease,
     test_election_policy,

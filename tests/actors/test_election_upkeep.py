@@ -6,7 +6,7 @@ ELEC-01, ELEC-06, ELEC-18, P-ELEC-08, P-ELEC-15, OPS.
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from pydantic_core import to_json
@@ -58,6 +58,7 @@ from tests.actors.election_views import (
     sync,
     with_settings,
 )
+from tests.examples import examples
 
 DUE = replace(LEADER, heartbeat_at=NOW)
 WHY = because("SHUTDOWN")
@@ -231,7 +232,7 @@ ANYTHING: tuple[Message, ...] = (
     story=st.lists(st.tuples(st.sampled_from(ANYTHING), st.floats(0, 15)), max_size=40),
     begin=st.sampled_from((FRESH, LEADER, STANDBY, RACER)),
 )
-@settings(max_examples=200, deadline=None)
+@examples(60)
 def test_whatever_happens_the_laws_of_the_lease_hold(
     story: list[tuple[Message, float]], begin: Election
 ) -> None:

@@ -3,6 +3,7 @@
 from regnal.actors.election import ELECTION
 from regnal.actors.election_state import Election
 from regnal.messages.cluster import FailoverRequest
+from regnal.messages.fencing import FencingJudged
 from regnal.messages.lease import AcquireLeader, LeaderReleased, ReleaseLeader
 from regnal.messages.operations import BecomePrimary, IntentFailed
 from regnal.messages.probes import PeersProbed, PeerStatus
@@ -37,6 +38,7 @@ def promoting(asked_for: str | None) -> Told[Election]:
         standby(receiver=None),
         seen("pg1", "pg2", leader="pg1", failover=request),
         acquired(until=130.0),
+        FencingJudged(verdict="stands"),
     )
     assert told.of(BecomePrimary), told.step
     return told

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.messages.base import Message
@@ -23,6 +23,7 @@ from regnal.messages.postgres import Upstream
 from regnal.messages.reasons import because
 from tests.actors.builders import configured
 from tests.actors.operator_model import Machine
+from tests.examples import examples
 
 WHY = because("SHUTDOWN")
 PG2 = Upstream(member="pg2", host="pg2", port="5432", slot="pg1", is_leader=True)
@@ -94,7 +95,7 @@ HOOKED = {
 
 
 @given(machine=machines, story=st.lists(happenings, max_size=25))
-@settings(max_examples=300, deadline=None)
+@examples(100)
 def test_one_thing_at_a_time_and_nobody_writes_unasked(
     machine: Machine, story: list[tuple[str, Any]]
 ) -> None:

@@ -18,7 +18,12 @@ from regnal.messages.cluster import (
     SyncState,
 )
 from regnal.messages.daemon import ShutdownRequested
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    DisableWatchdog,
+    FencingJudged,
+    WatchdogActivated,
+    WatchdogFailed,
+)
 from regnal.messages.lease import (
     LeaderHandedOver,
     LeaderReleased,
@@ -185,11 +190,13 @@ def test_a_cluster_without_leader_is_unlocked(told: Told[Rest]) -> None:
     assert metrics(told)["patroni_cluster_unlocked"] == 1
 
 
-def test_a_watchdog_that_must_work_and_does_not_is_shown() -> None:
-    """REST-01, WDOG-04."""
-    told = leader(WatchdogFailed(error="no device"), watchdog_mode="required")
+def test_fencing_that_does_not_work_is_shown() -> None:
+    """REST-01, WDOG-04: a watchdog that is required, and the guard."""
+    reason = because("WATCHDOG_FAILED", error="no device")
+    told = leader(FencingJudged(verdict="failed", reason=reason))
     assert document(told)["watchdog_failed"] is True
-    assert "watchdog_failed" not in document(told.hear(WatchdogActivated(timeout=25)))
+    works_again = told.hear(FencingJudged(verdict="stands"))
+    assert "watchdog_failed" not in document(works_again)
     optional = leader(WatchdogFailed(error="no device"), watchdog_mode="automatic")
     assert "watchdog_failed" not in document(optional)
 
@@ -262,12 +269,22 @@ def test_lag_counts_from_what_is_known_of_the_leader(
 # Who is the primary, and until when.
 
 
-def test_a_leader_is_shown_until_its_lease_ends() -> None:
+def test_a_leader_is_shown_as_long_as_its_lease_lets_it_write() -> None:
     """REST-02, law 6."""
     told = leader()
-    assert snapshot(told).leader_until == 130.0
+    assert snapshot(told).leader_until == 125.0
     assert snapshot(told).accepts_writes
-    assert snapshot(told.hear(renewed(140.0))).leader_until == 140.0
+    assert snapshot(told.hear(renewed(140.0))).leader_until == 135.0
+
+
+def test_a_leader_is_shown_until_it_must_step_down() -> None:
+    """Law 6: whoever asks a member that is stuck is not told yes beyond law 1; with a
+    hardware watchdog that is earlier, in pause and in a standby cluster at the end."""
+    with_device = leader().hear(WatchdogActivated(timeout=25))
+    assert snapshot(with_device.hear(renewed(140.0))).leader_until == 130.0
+    without = with_device.hear(DisableWatchdog(), renewed(141.0))
+    assert snapshot(without).leader_until == 136.0
+    assert snapshot(leader(paused=True)).leader_until == 130.0
 
 
 @pytest.mark.parametrize(
@@ -296,7 +313,7 @@ def test_the_primary_is_withdrawn_at_once(news: Message) -> None:
 def test_a_renewal_without_an_answer_changes_nothing() -> None:
     """Law 6: the lease is ours until it ends; the server looks at the clock."""
     told = leader().hear(LeaseUnconfirmed(action="renew", error="timeout"))
-    assert snapshot(told).leader_until == 130.0
+    assert snapshot(told).leader_until == 125.0
     assert not told.of(WithdrawPrimary)
 
 
@@ -311,7 +328,7 @@ def test_a_demotion_that_failed_leaves_a_primary() -> None:
         IntentFailed(intent="demote_postgres", reason=REASON), renewed(150.0)
     )
     assert snapshot(told).accepts_writes
-    assert snapshot(told).leader_until == 150.0
+    assert snapshot(told).leader_until == 145.0
 
 
 def test_the_role_stays_primary_until_it_has_stopped() -> None:
@@ -366,7 +383,7 @@ def test_in_pause_without_the_store_the_role_decides() -> None:
 def test_all_members_together_prolong_what_is_shown() -> None:
     """P-FSAFE-01, P-FSAFE-10."""
     told = leader(failsafe_mode=True).hear(AGREED, at=121.0)
-    assert snapshot(told).leader_until == 150.0
+    assert snapshot(told).leader_until == 145.0
     assert document(told)["failsafe_mode_is_active"] is True
     over = told.hear(renewed(160.0), at=130.0)
     assert "failsafe_mode_is_active" not in document(over)

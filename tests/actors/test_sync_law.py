@@ -2,10 +2,11 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.actors.sync_world import NAMES, World
+from tests.examples import examples
 
 EVENTS = (
     World.commit,
@@ -52,14 +53,14 @@ def told(seed: int) -> World:
 
 
 @given(SEEDS)
-@settings(max_examples=200)
+@examples(60)
 def test_nobody_who_could_win_lacks_what_was_acknowledged(seed: int) -> None:
     """SYNC-01, SYNC-02, P-SYNC-05, P-QUORUM-02, P-QUORUM-08, P-QUORUM-09."""
     told(seed)
 
 
 @given(SEEDS)
-@settings(max_examples=60)
+@examples(30)
 def test_when_it_is_calm_the_choice_is_reached(seed: int) -> None:
     """SYNC-01: a healthy standby is synchronous whenever one exists."""
     world = told(seed)

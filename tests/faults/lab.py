@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from regnal.demo.cluster import (
     Amend,
     Cluster,
     Document,
+    Host,
     Member,
     Plan,
     as_it_is,
@@ -39,34 +41,49 @@ KEEP = "REGNAL_KEEP_LABS"
 """Set this variable to keep logs and journals, to see why a test failed."""
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
+BEHIND_PROXY = 12379
+"""Where etcd listens if a proxy that can delay stands in front of it."""
+
+FAULTS = Path(__file__).parent
 READY_WITHIN = 30.0
 
 
 class EtcdOnHosts:
     """Three etcd servers, each on a host of its own."""
 
-    def __init__(self, folder: Path, network: Network) -> None:
+    def __init__(
+        self, folder: Path, network: Network, *, may_be_slow: bool = False
+    ) -> None:
         self.hosts = [network.add(f"etcd{number}") for number in range(1, 4)]
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._proxies: list[subprocess.Popen[bytes]] = []
+        self._may_be_slow = may_be_slow
+        self._delay = folder / "etcd.delay"
 
     @property
     def urls(self) -> list[str]:
         return [f"{host.address}:{CLIENT_PORT}" for host in self.hosts]
 
     def start(self) -> None:
+        for host in self.hosts:
+            self._start(host)
+            if self._may_be_slow:
+                self._start_proxy(host)
+
+    def _start(self, host: NetworkHost) -> None:
         peers = ",".join(
             f"{host.name}=http://{host.address}:{PEER_PORT}" for host in self.hosts
         )
-        for host in self.hosts:
-            log = (self._folder / f"{host.name}.log").open("ab")
+        port = BEHIND_PROXY if self._may_be_slow else CLIENT_PORT
+        with (self._folder / f"{host.name}.log").open("ab") as log:
             self._processes[host.name] = subprocess.Popen(
                 [
                     *host.enter(),
                     str(ETCD),
                     f"--name={host.name}",
                     f"--data-dir={self._folder / host.name}",
-                    f"--listen-client-urls=http://{host.address}:{CLIENT_PORT}",
+                    f"--listen-client-urls=http://{host.address}:{port}",
                     f"--advertise-client-urls=http://{host.address}:{CLIENT_PORT}",
                     f"--listen-peer-urls=http://{host.address}:{PEER_PORT}",
                     f"--initial-advertise-peer-urls=http://{host.address}:{PEER_PORT}",
@@ -81,11 +98,43 @@ class EtcdOnHosts:
                 stdout=log,
                 stderr=log,
             )
-            log.close()
 
-    def signal(self, number: signal.Signals) -> None:
-        for process in self._processes.values():
-            process.send_signal(number)
+    def _start_proxy(self, host: NetworkHost) -> None:
+        program = [sys.executable, "-I", str(FAULTS / "delaying_proxy.py")]
+        ports = [str(CLIENT_PORT), str(BEHIND_PROXY)]
+        with (self._folder / f"{host.name}.proxy.log").open("ab") as log:
+            self._proxies.append(
+                subprocess.Popen(
+                    [*host.enter(), *program, host.address, *ports, str(self._delay)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+
+    def signal(self, number: signal.Signals, count: int | None = None) -> None:
+        """To the first `count` servers; None: to all."""
+        for host in self.hosts[:count]:
+            self._processes[host.name].send_signal(number)
+
+    def kill(self, count: int) -> None:
+        """SIGKILL to the first `count` servers."""
+        for host in self.hosts[:count]:
+            self._processes[host.name].kill()
+            self._processes[host.name].wait()
+
+    def delay(self, seconds: float) -> None:
+        """Hold back all that clients ask and hear; needs `may_be_slow`."""
+        assert self._may_be_slow
+        self._delay.write_text(str(seconds))
+
+    def let_go_on(self) -> None:
+        """Every server runs, and at once."""
+        self._delay.unlink(missing_ok=True)
+        for host in self.hosts:
+            if self._processes[host.name].poll() is not None:
+                self._start(host)
+        self.signal(signal.SIGCONT)
 
     def delete_leader_key(self, scope: str) -> None:
         """As a person with etcdctl would."""
@@ -108,7 +157,7 @@ class EtcdOnHosts:
         return done.stdout
 
     def stop(self) -> None:
-        for process in self._processes.values():
+        for process in (*self._proxies, *self._processes.values()):
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
@@ -123,6 +172,9 @@ class Lab:
     hosts: dict[str, NetworkHost]
     etcd: EtcdOnHosts | None
     directory: Path
+    clocks: dict[str, Path] = field(default_factory=dict)
+    """By member: the file that says by how many seconds its clock is wrong."""
+
     noted: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -171,7 +223,7 @@ class Lab:
 
     def heal(self) -> None:
         """Let everything work again, and wait until it does."""
-        _let_all_go_on(self)
+        let_all_go_on(self)
         for member in self.stage.members:
             if not self.cluster.is_running(member):
                 self.cluster.kill(member)
@@ -186,8 +238,12 @@ def laboratory(
     *,
     synchronous: bool = False,
     prepare: Callable[[Member], None] = lambda member: None,
+    may_be_slow: bool = False,
 ) -> Iterator[Lab]:
-    """A cluster that has just been bootstrapped; all that was made is gone with the block."""
+    """A cluster that has just been bootstrapped; all that was made is gone with the block.
+
+    `may_be_slow`: etcd's answers can be delayed.
+    """
     directory = Path(tempfile.mkdtemp(prefix="regnal-lab-", dir="/tmp"))
     directory.chmod(0o755)
     user = unprivileged_user()
@@ -198,9 +254,11 @@ def laboratory(
         hosts = {name: network.add(name) for name in ("pg1", "pg2", "pg3")}
         etcd = None
         if store == "etcd3":
-            etcd = EtcdOnHosts(directory, network)
+            etcd = EtcdOnHosts(directory, network, may_be_slow=may_be_slow)
             etcd.start()
             endings.callback(etcd.stop)
+
+        clocks = {name: directory / f"{name}.clock" for name in hosts}
 
         def amend_all(member: Member, document: Document) -> None:
             if etcd is not None:
@@ -217,15 +275,18 @@ def laboratory(
                 ttl=TTL,
                 loop_wait=LOOP_WAIT,
                 retry_timeout=RETRY_TIMEOUT,
-                hosts=tuple(host.host(user) for host in hosts.values()),
+                hosts=tuple(
+                    _with_clock(host.host(user), clocks[name])
+                    for name, host in hosts.items()
+                ),
                 clients=(network.subnet,),
             ),
             amend=amend_all,
         )
         stage = Stage(cluster, EmbeddedRaft(), Writer(cluster.connection_string()))
-        lab = Lab(stage, network, hosts, etcd, directory)
+        lab = Lab(stage, network, hosts, etcd, directory, clocks)
         endings.callback(cluster.stop)
-        endings.callback(_let_all_go_on, lab)
+        endings.callback(let_all_go_on, lab)
         for member in cluster.members:
             prepare(member)
             user.own(member.directory)
@@ -238,10 +299,18 @@ def laboratory(
         yield lab
 
 
-def _let_all_go_on(lab: Lab) -> None:
+def _with_clock(host: Host, clock: Path) -> Host:
+    """Its daemon's wall clock is wrong by what the file says."""
+    settings = (f"PYTHONPATH={FAULTS / 'clock'}", f"REGNAL_TEST_CLOCK={clock}")
+    return Host(host.address, (*host.enter, "env", *settings))
+
+
+def let_all_go_on(lab: Lab) -> None:
     lab.network.heal()
+    for clock in lab.clocks.values():
+        clock.unlink(missing_ok=True)
     if lab.etcd is not None:
-        lab.etcd.signal(signal.SIGCONT)
+        lab.etcd.let_go_on()
     for member in lab.stage.members:
         for pid in processes_of(member):
             with contextlib.suppress(ProcessLookupError):

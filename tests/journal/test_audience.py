@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.actors.cast import DECIDERS
@@ -15,6 +15,7 @@ from regnal.journal.entries import Learned
 from regnal.journal.reader import Record
 from regnal.messages.envelope import Envelope, HybridTime
 from regnal.messages.vocabulary import VOCABULARY
+from tests.examples import examples
 from tests.journal.words import models
 
 
@@ -31,7 +32,7 @@ def restored(decider: Decider[Any], state: object) -> object:
 
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: str(decider.name))
 @given(data=st.data())
-@settings(max_examples=25)
+@examples(8)
 def test_a_state_comes_back_as_it_was(
     decider: Decider[Any], data: st.DataObject
 ) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.actors.step import Decider, Step
@@ -25,6 +25,7 @@ from regnal.messages.cluster import StoreAnswered
 from regnal.messages.envelope import Envelope
 from regnal.messages.lease import LeaderRenewed, RenewLeader
 from regnal.messages.timers import TimerFired
+from tests.examples import examples
 from tests.journal.builders import IDENTITY, TOY, FakeTime, Memory, records
 from tests.journal.replaying import Replay
 
@@ -168,7 +169,7 @@ EVENTS = st.sampled_from(
 
 
 @given(st.lists(EVENTS, max_size=12) | st.lists(EVENTS, min_size=20, max_size=40))
-@settings(max_examples=80)
+@examples(15)
 def test_every_step_that_is_left_comes_out_again(events: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         story = Story(Path(name), JournalOptions(quiet_bytes=3_000))
@@ -182,7 +183,7 @@ def test_every_step_that_is_left_comes_out_again(events: list[str]) -> None:
 
 
 @given(st.lists(EVENTS, max_size=40))
-@settings(max_examples=60)
+@examples(25)
 def test_what_is_not_routine_is_all_there_and_the_rest_is_counted(
     events: list[str],
 ) -> None:

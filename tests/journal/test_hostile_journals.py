@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.actors.cast import DECIDERS
@@ -20,6 +20,7 @@ from regnal.journal.reader import Record, Window, scan
 from regnal.journal.segment_input import MAXIMUM_LINE
 from regnal.journal.verification import verify
 from regnal.messages.vocabulary import VOCABULARY
+from tests.examples import examples
 from tests.journal.builders import Member, damages, last_segment, records
 from tests.journal.damaging import (
     JSON,
@@ -44,7 +45,7 @@ SHORT = Contents(
 )
 """The first records of another one: quicker to read a hundred times."""
 
-OFTEN = settings(max_examples=40, deadline=None)
+OFTEN = examples(20)
 
 
 def read(contents: Contents) -> tuple[list[Record], list[Damage]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
@@ -21,6 +21,7 @@ from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.lease import LeaderReleased
 from regnal.messages.timers import TimerFired
+from tests.examples import examples
 from tests.journal.builders import (
     IDENTITY,
     TOY,
@@ -181,7 +182,7 @@ def live(member: Member, events: list[str], check: Callable[[], None]) -> None:
 
 
 @given(EVENTS)
-@settings(max_examples=60)
+@examples(20)
 def test_a_reader_finds_the_whole_truth_at_any_time(events: list[str]) -> None:
     with scratch() as directory:
         member = Member(directory, QUIET_SOON).open()
@@ -196,7 +197,7 @@ def test_a_reader_finds_the_whole_truth_at_any_time(events: list[str]) -> None:
 
 
 @given(EVENTS)
-@settings(max_examples=60)
+@examples(20)
 def test_a_death_at_any_time_loses_nothing(events: list[str]) -> None:
     with scratch() as directory:
         member = Member(directory, QUIET_SOON).open()

@@ -97,6 +97,7 @@ def test_a_pin_that_somebody_else_wrote_stays(journal: Path, content: Any) -> No
     assert first.pin.exists() or content == '{"incidents": 7}'
 
 
+@pytest.mark.invented_steps
 def test_a_writer_pins_what_it_writes_while_an_incident_is_open(tmp_path: Path) -> None:
     options = replace(OPTIONS, segment_bytes=5_000, keep_bytes=10_000)
     with speaking(tmp_path, options) as speaker:

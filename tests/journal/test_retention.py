@@ -95,6 +95,7 @@ def test_compression_keeps_every_byte_and_the_age(journal: Path) -> None:
     assert packed.stat().st_size < 2_000
 
 
+@pytest.mark.invented_steps
 def test_the_writer_compresses_and_removes_and_says_so(tmp_path: Path) -> None:
     options = replace(OPTIONS, segment_bytes=20_000, keep_bytes=50_000)
     with speaking(tmp_path, options) as speaker:
@@ -115,6 +116,7 @@ def test_the_writer_compresses_and_removes_and_says_so(tmp_path: Path) -> None:
     assert sum(s.path.stat().st_size for s in segments(tmp_path)) < 100_000
 
 
+@pytest.mark.invented_steps
 def test_a_hole_that_retention_made_around_a_pin_is_no_damage(tmp_path: Path) -> None:
     options = replace(OPTIONS, segment_bytes=5_000, keep_bytes=10_000)
     with speaking(tmp_path, options) as speaker:

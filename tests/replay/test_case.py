@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.journal.encoding import line
@@ -16,6 +16,7 @@ from regnal.journal.segment_input import begun_at
 from regnal.journal.verification import verify
 from regnal.replay.case import damaged, opened
 from regnal.replay.troubles import TROUBLES
+from tests.examples import examples
 from tests.journal.builders import damages, records
 from tests.journal.damaging import (
     MUSEUM,
@@ -337,7 +338,7 @@ SHORT = {name: contents_of(MUSEUM / name) for name in MEMBERS}
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@examples(12)
 def test_nothing_that_befalls_the_journals_of_a_cluster_makes_a_case_fail(
     data: st.DataObject,
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from regnal.demo.cluster import Amend, as_it_is
-from tests.scenarios.journals import assert_chains_are_whole, assert_replays
+from tests.scenarios.journals import Replays, assert_chains_are_whole
 from tests.servers.etcd import EtcdCluster, needs_etcd
 from tests.servers.members import EmbeddedRaft, Stage, StoreSwitch, ThreeEtcd, stage
 
@@ -53,14 +53,19 @@ def shared_stage(
             playing.is_evidence = True
 
 
+@pytest.fixture(scope="module")
+def replays(shared_stage: Stage) -> Replays:
+    return Replays(shared_stage.members)
+
+
 @pytest.fixture
-def cluster(shared_stage: Stage) -> Iterator[Stage]:
+def cluster(shared_stage: Stage, replays: Replays) -> Iterator[Stage]:
     """A healthy cluster; after the scenario its journals are verified and replayed."""
     shared_stage.heal()
     yield shared_stage
     try:
         assert_chains_are_whole(shared_stage.members)
-        assert_replays(shared_stage.members)
+        replays.assert_same()
     except AssertionError:
         shared_stage.is_evidence = True
         raise

@@ -1,15 +1,18 @@
 """What every scenario ends with: the journals are whole, and replay to the same."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from regnal.actors.cast import DECIDERS
 from regnal.demo.cluster import Member
+from regnal.journal.reader import follow
 from regnal.journal.verification import verify
 from regnal.journal.witnesses import seen_by_others
-from regnal.replay.verify import verify_journal
+from regnal.replay.playback.player import Player
+from regnal.replay.telling.differences import difference_text
+from regnal.replay.verify import Verification, Verifier
 
 SHOWN = 5
-"""Differences of a member that a failure prints."""
+"""Differences and troubles of a member that a failure prints."""
 
 
 def assert_chains_are_whole(members: Sequence[Member]) -> None:
@@ -32,20 +35,41 @@ def assert_chains_are_whole(members: Sequence[Member]) -> None:
     assert damaged == {}
 
 
-def assert_replays(members: Iterable[Member]) -> None:
-    """Every step of every member comes out again as it was recorded."""
-    findings = [finding for member in members for finding in differences(member)]
-    assert not findings, "\n".join(findings)
+class Replays:
+    """The journals of a running cluster, replayed as they grow: each record once,
+    however many scenarios are played on it."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._replays = {member.name: _Replay(member) for member in members}
+
+    def assert_same(self) -> None:
+        """Every step since the last time comes out again as it was recorded."""
+        findings = [
+            f"{name}: {finding}"
+            for name, replay in self._replays.items()
+            for finding in replay.catch_up()
+        ]
+        assert not findings, "\n".join(findings)
 
 
-def differences(member: Member) -> Iterator[str]:
-    """What a replay of the member's journal does otherwise, and what it cannot use."""
-    result = verify_journal(member.journal, DECIDERS)
-    if not result.steps:
-        yield f"{member.name} has taken no step"
-    if result.differences:
-        yield f"{member.name}: {len(result.differences)} differ, {result.steps} steps"
-    for difference in result.differences[:SHOWN]:
-        yield f"{member.name}: {difference}"
-    for trouble in result.troubles[:SHOWN]:
-        yield f"{member.name}: {trouble}"
+class _Replay:
+    def __init__(self, member: Member) -> None:
+        self._player = Player(DECIDERS)
+        self._items = follow(member.journal)
+        self._verifier = Verifier()
+        self._has_steps = False
+
+    def catch_up(self) -> Iterator[str]:
+        """What is otherwise, and what cannot be used, since the last time."""
+        result = self._verifier.result = Verification()
+        for item in self._items:
+            if isinstance(item, int):  # there is no more at present
+                break
+            for played in self._player.take(item):
+                self._verifier.take(played)
+        self._has_steps = self._has_steps or result.steps > 0
+        if not self._has_steps:
+            yield "has taken no step"
+        if result.differences:
+            yield difference_text(result.differences[:SHOWN])
+        yield from result.troubles[:SHOWN]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import nats
 import pytest
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from tests.servers.ports import free_port
@@ -47,7 +48,9 @@ class NatsServer:
         *,
         account: tuple[str, str] | None = None,
         jetstream: bool = True,
+        options: Sequence[str] = (),
     ) -> None:
+        """`options` of the program, beside the usual ones."""
         assert BINARY is not None, "guard the test with needs_nats"
         self.port = free_port()
         self._account = account
@@ -56,6 +59,7 @@ class NatsServer:
             *(BINARY, "--addr=127.0.0.1", f"--port={self.port}"),
             *(("--jetstream", f"--store_dir={folder / 'nats'}") if jetstream else ()),
             *((f"--user={account[0]}", f"--pass={account[1]}") if account else ()),
+            *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -98,6 +102,15 @@ class NatsServer:
 
         self._do(work)
 
+    def say(self, message: Published) -> None:
+        """To whoever listens; no stream is needed."""
+
+        async def work(client: Client) -> None:
+            await client.publish(message.subject, message.payload)
+            await client.flush()
+
+        self._with_client(work)
+
     def count(self, stream: str) -> int:
         """Messages in the stream."""
         found: list[int] = []
@@ -108,13 +121,34 @@ class NatsServer:
         self._do(work)
         return found[0]
 
+    def received(self, stream: str) -> list[Published]:
+        """All that the stream has."""
+        found: list[Published] = []
+
+        async def work(jetstream: JetStreamContext) -> None:
+            info = await jetstream.stream_info(stream)
+            for number in range(info.state.first_seq, info.state.last_seq + 1):
+                one = await jetstream.get_msg(stream, number)
+                headers = one.headers or {}
+                found.append(
+                    Published(
+                        one.subject or "", one.data or b"", headers.get("Nats-Msg-Id")
+                    )
+                )
+
+        self._do(work)
+        return found
+
     def _do(self, work: Callable[[JetStreamContext], Any]) -> None:
+        self._with_client(lambda client: work(client.jetstream()))
+
+    def _with_client(self, work: Callable[[Client], Any]) -> None:
         user, password = self._account or (None, None)
 
         async def connected() -> None:
             client = await nats.connect(self.url, user=user, password=password)
             try:
-                await work(client.jetstream())
+                await work(client)
             finally:
                 await client.close()
 

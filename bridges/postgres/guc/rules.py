@@ -136,9 +136,9 @@ def parse_version(text: str) -> int:
 
     Raises MalformedRule.
     """
-    match = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?", text)
+    match = re.fullmatch(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.(\d{1,4}))?", text)
     if match is None:
-        raise MalformedRule(f"{text} is not a version")
+        raise MalformedRule(f"{text[:50]} is not a version")
     major, second, third = (int(part or 0) for part in match.groups())
     if major >= 10:
         return major * 10000 + second

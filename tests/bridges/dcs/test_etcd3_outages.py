@@ -1,8 +1,6 @@
 """etcd's servers fail, freeze, come back, or never were what they seemed."""
 
-import http.server
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.contract import Store, StoreUnavailable
 from regnal.bridges.dcs.etcd3_session import FRESH_PART
 from regnal.bridges.dcs.open import open_store
+from tests.bridges.dcs.odd_server import OddServer
 from tests.bridges.dcs.watching import Watching
 from tests.servers.etcd import EtcdCluster, EtcdServer, needs_etcd
 from tests.servers.ports import free_port
@@ -201,50 +200,6 @@ def test_a_daemon_that_starts_before_its_store_waits_for_it(
         store.connect(soon(0.5))
     with cluster:
         store.connect(soon(10.0))
-
-
-class OddServer:
-    """Says it is etcd, and answers every call as the test wants."""
-
-    def __init__(
-        self, answer: Callable[[str], tuple[int, bytes]], version: str = "3.5.1"
-    ) -> None:
-        server = self
-        greeting = json.dumps({"etcdserver": version, "etcdcluster": version}).encode()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._send(200, greeting)
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                server.asked.append(self.path)
-                server.agents.add(self.headers["User-Agent"])
-                self._send(*answer(self.path))
-
-            def _send(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.asked: list[str] = []
-        self.agents: set[str] = set()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 ERROR = b'{"error":"etcdserver: leader changed","code":14}'

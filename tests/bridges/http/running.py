@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from regnal.bridges.http.bridge import HttpBridge
+from regnal.bridges.http.event_stream import EventSource
 from regnal.bridges.http.explaining import Explain
 from regnal.bridges.http.journal_stream import JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
@@ -234,6 +235,7 @@ def serving(
     clocks: OtherClocks | None = None,
     journal: JournalSource | None = None,
     explain: Explain | None = None,
+    events: EventSource | None = None,
 ) -> Iterator[Api]:
     """`clocks`: None: of a member that is alone."""
     daemon = Daemon(answering)
@@ -249,6 +251,7 @@ def serving(
         hybrid_clock=clocks or OtherClocks(Stamper("pg1", 3, Clocks())),
         journal=journal,
         explain=explain,
+        events=events,
     )
     daemon.bridge = bridge
     bridge.start()

@@ -252,6 +252,17 @@ def test_one_who_is_silent_costs_no_more_than_the_timeout(api: Api) -> None:
     assert message.peers[0].error == "no answer within 0.3 s"
 
 
+def test_one_who_is_thought_dead_costs_less(api: Api) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = f"http://127.0.0.1:{silent.getsockname()[1]}/patroni"
+        target = ProbeTarget(name="pg2", api_url=mute, within=0.2)
+        begun = time.monotonic()
+        message = probed(api, ProbePeers(targets=(target,), timeout=60, request="r7"))
+        took = time.monotonic() - begun
+    assert 0.2 <= took < 30
+    assert message.peers[0].error == "no answer within 0.2 s"
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [

@@ -105,7 +105,7 @@ def test_the_server_reads_what_was_quoted(primary: Driven) -> None:
     """P-PG-03: whatever standard_conforming_strings says."""
     session = connect(primary.options)
 
-    @settings(max_examples=200, database=None)  # we are another user meanwhile
+    @settings(database=None)  # we are another user meanwhile
     @given(VALUES)
     def holds(value: str) -> None:
         name = quote_identifier(f"x{value[:10]}")

@@ -13,7 +13,11 @@ BESIDE: Mapping[str, Any] = {
     "restapi": {"authentication": {"username": "someone"}},
     "ctl": {"authentication": {"username": "someone"}},
     "etcd": {"url": "http://someone:{secret}@10.0.0.9:2379"},
-    "nats": {"servers": ["nats://someone:{secret}@10.0.0.9:4222"], "token": "{secret}"},
+    "nats": {
+        "servers": ["nats://someone:{secret}@10.0.0.9:4222"],
+        "username": "someone",
+    },
+    "webhooks": [{"url": "https://u:{secret}@10.0.0.9/{secret}"}],
     "otel": {"endpoint": "http://someone:{secret}@10.0.0.9:4318"},
     "postgresql": {
         "recovery_conf": {

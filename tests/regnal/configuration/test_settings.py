@@ -401,7 +401,11 @@ def test_no_secret_is_in_what_readers_get(tmp_path: Path) -> None:
             "m": {"command": "restore --password hunter7", "token": "hunter8"},
         },
         bootstrap={"users": {"a": {"password": "hunter9"}}},
-        nats={"password": "hunter0"},
+        nats={
+            "servers": ["nats://u:hunter1@h"],
+            "username": "u",
+            "password": "hunter0",
+        },
     )
     effective = loaded(content, directory=tmp_path)
     assert "hunter" not in effective.masked

@@ -285,6 +285,21 @@ def test_validation_refuses_timers_below_their_minima(
     assert at_start(base, tmp_path) == []
 
 
+@pytest.mark.parametrize("mode", ["off", "automatic", "required"])
+def test_a_watchdog_that_is_required_must_be_there(
+    base: dict[str, Any], tmp_path: Path, mode: str
+) -> None:
+    """CFG-19, P-CFG-02, WDOG-04."""
+    device = tmp_path / "watchdog"
+    watchdog = {"mode": mode, "device": str(device)}
+    problems = problems_of_validation(effective_of(base, tmp_path, watchdog=watchdog))
+    reasons = [p.reason for p in problems if p.path == "watchdog.device"]
+    told = f"{device} cannot be used: No such file or directory"
+    assert [reason.split(";")[0] for reason in reasons] == (
+        [told] if mode == "required" else []
+    )
+
+
 def test_files_that_are_named_must_be_there(
     base: dict[str, Any], tmp_path: Path
 ) -> None:

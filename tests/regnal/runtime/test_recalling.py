@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.actors.cast import DECIDERS
@@ -27,6 +27,7 @@ from regnal.messages.lease import LeaderHandedOver, LeaderReleased
 from regnal.runtime.recalling import Here, recall
 from tests.actors.builders import acquired, configured, phase
 from tests.actors.incident_stories import WAKE, acknowledged, exited, held_by, stalled
+from tests.examples import examples
 from tests.journal.builders import FakeTime
 
 OTHERS = tuple(decider for decider in DECIDERS if decider is not INCIDENTS)
@@ -272,7 +273,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(20)
 def test_damage_is_harmless(
     whole: bytes, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -43,6 +43,25 @@ def test_where_the_guard_fenced_its_record_tells() -> None:
     assert stretches(scene)[0] == ("pg1", 5.0, 75.0, "fenced")
 
 
+def test_another_fencing_of_the_same_member_does_not_hide_it() -> None:
+    """The member leads again later, and is fenced again."""
+    scene = Scene("pg1", "pg2").vanish("pg1", 48.0).streams_end(76.0)
+    scene.leads("pg2", 78.0, key_gone=77.9).start("pg1", 90.0)
+    scene.mark("pg1", 90.5, "guard_fenced", postmaster_pid=1, at=75.0, late_by=0.0)
+    scene.mark("pg1", 95.0, "guard_fenced", postmaster_pid=2, at=94.0, late_by=0.0)
+    assert stretches(scene)[0] == ("pg1", 5.0, 75.0, "fenced")
+
+
+def test_a_guard_that_stood_still_with_its_host_proves_no_writes() -> None:
+    """A host that a hypervisor stops runs on after somebody else leads: what its guard
+    does then is late, and PostgreSQL stood as still as it did."""
+    scene = Scene("pg1", "pg2").vanish("pg1", 48.0)
+    scene.leads("pg2", 78.0, key_gone=77.9).start("pg1", 95.0)
+    scene.mark("pg1", 95.5, "guard_fenced", postmaster_pid=1, at=90.0, late_by=20.0)
+    assert stretches(scene)[0] == ("pg1", 5.0, 70.0, "late")
+    assert overlaps(of(scene.evidence())) == ()
+
+
 def test_where_nobody_saw_it_the_last_record_is_all_there_is() -> None:
     """A host that loses its power ends no stream: its standbys wait for long."""
     scene = Scene("pg1", "pg2").vanish("pg1", 48.0)

@@ -146,6 +146,19 @@ def daemon_first() -> Scene:
     return scene.lane("pg1", "postgres", 91.0, "absent")
 
 
+def no_guard() -> Scene:
+    """It stops in good order and gives its lease back."""
+    scene = three().mark(
+        "pg1",
+        60.0,
+        "demote_postgres",
+        mode="graceful",
+        reason={"code": "GUARD_FAILED", "parameters": []},
+    )
+    scene.lane("pg1", "postgres", 60.1, "stopping").streams_end(60.3)
+    return scene.lane("pg1", "postgres", 60.4, "absent").leads("pg2", 61.0)
+
+
 def fenced_for_no_known_reason() -> Scene:
     scene = three().streams_end(72.6).leads("pg2", 76.0, key_gone=75.9)
     scene.mark("pg1", 73.0, "guard_fenced", postmaster_pid=1, at=72.5, late_by=0.0)
@@ -263,6 +276,7 @@ CASES = [
     Case("the_host_was_started_anew", lambda: lost_host(boot="other"), "host_lost"),
     Case("everything_ended_together", lost_host, "host_lost"),
     Case("the_daemon_vanished_alone", daemon_first, "daemon_killed"),
+    Case("it_could_not_be_fenced", no_guard, "fencing_failed"),
     Case("the_guard_fenced", fenced_for_no_known_reason, "fenced_by_guard"),
     Case(
         "its_journal_ends_there",

@@ -4,11 +4,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.replay.sources import spool
 from regnal.replay.sources.spool import Spool
+from tests.examples import examples
 from tests.journal.builders import damages
 from tests.journal.damaging import MUSEUM, contents_of, lines_of
 from tests.replay.sources.cases import lines_in
@@ -27,7 +28,7 @@ def _many_files() -> object:
 
 
 @given(data=st.data(), again=st.lists(st.sampled_from(LINES), max_size=50))
-@settings(max_examples=30, deadline=None)
+@examples(15)
 def test_any_order_and_repetition_gives_the_journal(
     data: st.DataObject, again: list[bytes]
 ) -> None:

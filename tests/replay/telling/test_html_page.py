@@ -6,7 +6,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.replay.explaining.story import Story
@@ -15,6 +15,7 @@ from regnal.replay.telling.html.markup import readable, tag
 from regnal.replay.telling.html.page import story_html
 from regnal.replay.telling.html.points import points_of
 from regnal.replay.telling.html.values import command_of, facts_table, span_text
+from tests.examples import examples
 from tests.replay.telling.documents import Document, read
 from tests.replay.telling.stories import (
     changed,
@@ -217,7 +218,7 @@ ATTACKS = (
         st.text(alphabet="<>&\"'/!-=; \n\t`", max_size=40),
     )
 )
-@settings(max_examples=40)
+@examples(20)
 def test_no_text_of_a_journal_becomes_markup(text: str) -> None:
     attacked = story_html(hostile(text, shortened()))
     harmless = story_html(hostile("x" * len(text), shortened()))

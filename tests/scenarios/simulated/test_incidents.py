@@ -9,6 +9,8 @@ import pytest
 
 from regnal.messages.base import MemberName
 from regnal.messages.incidents import Incident, IncidentOpened
+from regnal.replay.simulation.campaign import Cluster, draw, lives
+from regnal.replay.simulation.profiles import PROFILES
 from regnal.replay.simulation.world import World
 from tests.scenarios.simulated.builders import (
     assert_at_rest,
@@ -20,7 +22,7 @@ from tests.scenarios.simulated.builders import (
     running,
     wait_for_another_primary,
 )
-from tests.scenarios.simulated.hostile import live
+from tests.scenarios.simulated.test_lives import NAMES, check
 
 CRASH_AT_ONCE: dict[str, Any] = {"primary_start_timeout": 0}
 """A crash is a failover."""
@@ -299,7 +301,8 @@ POLICY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("seed", [101])
+@pytest.mark.parametrize("seed", [101, 102])
 def test_no_law_breaks_where_policy_is_on(seed: int) -> None:
     """Whoever is barred at the end is let lead again by a person."""
-    live(seed, acknowledging=True, **POLICY)
+    schedule = draw(PROFILES["hell"], 0.1, NAMES, seed)
+    check(next(lives(Cluster(NAMES, POLICY), schedule, seed)))

@@ -1,0 +1,1 @@
+"""Telling somebody by HTTP what happened."""

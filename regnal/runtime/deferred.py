@@ -1,0 +1,59 @@
+"""Public events, imported when they are used: who publishes nothing pays nothing."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from regnal.bridges.http.event_stream import EventFrame, EventQuestion
+from regnal.journal.moments import parse_moment
+from regnal.journal.places import RecordNumber
+from regnal.journal.stamps import wall_clock
+from regnal.journal.writer import JournalWriter
+from regnal.messages.base import MemberName, Seconds
+from regnal.runtime.options import Configured
+from regnal.runtime.publisher import Publisher
+
+_PUBLISHING = "regnal.runtime.publishing"
+_SERVING = "regnal.runtime.served_events"
+
+
+def publishers_of(
+    configured: Configured,
+    whose: tuple[str, MemberName],
+    directory: Path,
+    journal: JournalWriter,
+) -> tuple[Publisher[Any], ...]:
+    """See `regnal.runtime.publishing.publishers`; `whose`: scope and member."""
+    document = configured.document
+    if "nats" not in document and not document.get("webhooks"):
+        return ()
+    library: Any = importlib.import_module(_PUBLISHING)
+    found: tuple[Publisher[Any], ...] = library.publishers(
+        configured, whose, directory, journal
+    )
+    return found
+
+
+class DeferredEvents:
+    """See `regnal.bridges.http.event_stream.EventSource`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        whose: tuple[str, MemberName],
+        head: Callable[[], RecordNumber],
+        wait_beyond: Callable[[RecordNumber, Seconds], bool],
+    ) -> None:
+        self._place = (directory, whose, head, wait_beyond)
+
+    def events(self, asked: EventQuestion) -> Iterator[EventFrame | None]:
+        """Raises ValueError at once if a moment cannot be read."""
+        if asked.since is not None:
+            parse_moment(asked.since, wall_clock())
+        return self._told(asked)
+
+    def _told(self, asked: EventQuestion) -> Iterator[EventFrame | None]:
+        """In the thread of whoever reads: an import takes its time."""
+        library: Any = importlib.import_module(_SERVING)
+        yield from library.ServedEvents(*self._place).events(asked)

@@ -1,0 +1,136 @@
+"""What each kind of fault does to a world, and that it ends."""
+
+import pytest
+
+from regnal.actors.cast import DECIDERS
+from regnal.replay.simulation.faults import in_order, parse_fault
+from regnal.replay.simulation.world import World
+
+
+def world_with(*faults: str, seed: int = 3, until: float = 40.0) -> World:
+    world = World(
+        ("a", "b", "c"),
+        DECIDERS,
+        seed=seed,
+        schedule=in_order(map(parse_fault, faults)),
+    )
+    world.start()
+    world.begin_traffic()
+    world.run(until)
+    return world
+
+
+def primary_of(world: World) -> str:
+    assert world.last_primary is not None
+    return world.last_primary
+
+
+def test_a_host_without_power_neither_answers_nor_refuses() -> None:
+    world = world_with("35 kill_host @standby 10")
+    (victim,) = world.network.down
+    assert not world.hosts[victim].is_up
+    assert not world.postgres[victim].running
+    assert not world.reaches(victim, "store")
+    world.run(30)
+    assert world.network.down == set()
+    assert world.postgres[victim].streaming
+
+
+def test_a_suspended_primary_is_fenced_when_it_wakes_and_before_it_can_write() -> None:
+    """Law 2: the guard's clock goes on during suspend."""
+    world = world_with("35 suspend_host @primary 60", until=34)
+    old = primary_of(world)
+    world.run(70)
+    assert [name for _, name in world.fenced] == [old]
+    assert primary_of(world) != old
+
+
+def test_what_is_sent_one_way_is_lost_the_other_way_arrives() -> None:
+    world = world_with("35 cut_one_way a,b 10")
+    assert not world.network.carries("a", "b")
+    assert world.network.carries("b", "a")
+    assert not world.reaches("b", "a")
+    world.run(10)
+    assert world.reaches("a", "b")
+
+
+def test_the_store_lets_leases_begin_anew_when_it_comes_back() -> None:
+    """As etcd does: its new leader does not know when they were renewed last."""
+    world = world_with("35 store_down 40", until=74)
+    assert world.store.lock is not None
+    world.run(1.5)
+    assert world.store.lock is not None
+    assert world.store.lock.ends_at == pytest.approx(105, abs=0.5)
+
+
+def test_a_full_disk_ends_a_primary_that_writes() -> None:
+    world = world_with("35 full_disk @primary 20", until=34)
+    old = primary_of(world)
+    world.run(2)
+    assert not world.postgres[old].takes_writes
+    world.run(40)
+    assert len(world.primaries) == 1
+
+
+def test_a_slow_watch_keeps_the_order() -> None:
+    world = world_with("20 slow_watch 30 2", until=21)
+    seen: list[int] = []
+    world.store.watch("x", lambda view: seen.append(int(view.initialize or 0)))
+    for number in range(5):
+        world.store.initialize = str(number)
+        world.store.changed()
+    world.run(1)
+    assert seen == []
+    world.run(2)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_clock_that_is_set_moves_the_stamps_alone() -> None:
+    world = world_with("35 set_clock a 3600")
+    assert world.hosts["a"].wall() - world.hosts["b"].wall() == 3_600_000_000
+    assert len(world.primaries) == 1
+    assert world.write_gaps == []
+
+
+def test_a_late_promotion_is_late() -> None:
+    """The successor has the lease and takes writes only after a while."""
+    world = world_with(
+        "31 late_promotion a 120 8",
+        "31 late_promotion b 120 8",
+        "31 late_promotion c 120 8",
+        "35 switchover -",
+        until=90,
+    )
+    assert max(gap for _, gap in world.write_gaps) > 8
+    assert len(world.primaries) == 1
+
+
+def test_a_paused_cluster_is_resumed_at_the_end() -> None:
+    world = world_with("35 pause 20")
+    assert world.settings["paused"]
+    world.run(20)
+    assert not world.settings["paused"]
+    assert len(world.primaries) == 1
+
+
+@pytest.mark.parametrize("kind", ["slow_start", "slow_stop", "slow_checkpoint"])
+def test_postgres_that_is_slow_gets_there(kind: str) -> None:
+    world = world_with(f"31 {kind} @primary 30 5", "32 restart_postgres @primary")
+    assert max(gap for _, gap in world.write_gaps) > 1
+    world.run(20)
+    assert len(world.primaries) == 1
+
+
+def test_a_slot_is_made_before_its_member_streams() -> None:
+    world = world_with()
+    leader = primary_of(world)
+    others = sorted(set(world.members) - {leader})
+    assert sorted(world.postgres[leader].slots) == others
+    assert all(world.postgres[name].slot_name == name for name in others)
+
+
+def test_clients_outside_do_not_reach_a_primary_that_is_mute() -> None:
+    """Though it goes on writing for those beside it, until its lease ends."""
+    world = world_with("31 mute @primary 15", until=50)
+    assert max(gap for _, gap in world.write_gaps) > 14
+    assert len(world.acknowledged) > 300

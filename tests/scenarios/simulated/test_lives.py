@@ -1,0 +1,76 @@
+"""Lives of clusters under faults, each from one seed: no law breaks, and each cluster
+comes to rest once its faults have ended.
+
+A life that once broke is kept in `REGRESSIONS`, with its fewest faults and what it
+showed.
+"""
+
+from typing import Any
+
+import pytest
+
+from regnal.replay.simulation.campaign import Cluster, draw, lives
+from regnal.replay.simulation.faults import in_order, parse_fault
+from regnal.replay.simulation.life import Life, Lived, live
+from regnal.replay.simulation.profiles import PROFILES
+
+NAMES = ("a", "b", "c")
+SYNCHRONOUS: dict[str, Any] = {"synchronous_mode": "on"}
+QUORUM: dict[str, Any] = {"synchronous_mode": "quorum"}
+STRICT: dict[str, Any] = {**SYNCHRONOUS, "synchronous_mode_strict": True}
+TWO: dict[str, Any] = {**SYNCHRONOUS, "synchronous_node_count": 2}
+FAILSAFE: dict[str, Any] = {"failsafe_mode": True}
+SHORT: dict[str, Any] = {"ttl": 20, "loop_wait": 5, "retry_timeout": 5}
+ALL: tuple[dict[str, Any], ...] = ({}, SYNCHRONOUS, QUORUM, STRICT, FAILSAFE, SHORT)
+
+FEW = 24
+MANY = 60
+
+
+def check(life: Life) -> Lived:
+    lived = live(life)
+    faults = "; ".join(map(str, life.schedule))
+    assert not lived.is_broken, (
+        f"seed {life.seed}, {life.settings}: {faults}\n{lived.why}"
+    )
+    return lived
+
+
+@pytest.mark.parametrize("seed", range(FEW))
+def test_a_fault_or_two(seed: int) -> None:
+    """Laws 1 to 7; ELEC-27."""
+    settings = ALL[seed % len(ALL)]
+    faults = draw(PROFILES["everything"], 100.0, NAMES, seed)
+    cluster = Cluster(NAMES, settings)
+    life = next(one for one in lives(cluster, faults, seed) if _is_short(one))
+    check(life)
+
+
+def _is_short(life: Life) -> bool:
+    return all(fault.ends_at < 75 for fault in life.schedule)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 100 + MANY))
+def test_a_dozen_faults(seed: int) -> None:
+    """Laws 1 to 7; ELEC-27."""
+    cluster = Cluster(NAMES, ALL[seed % len(ALL)])
+    check(next(lives(cluster, draw(PROFILES["hell"], 1.0, NAMES, seed), seed)))
+
+
+REGRESSIONS = [
+    pytest.param(
+        1000008,
+        {},
+        ("31 cut_from_peers @primary 20", "42 kill_host @primary 70"),
+        id="the winner waited a minute for records of a host without power",
+    ),
+]
+
+
+@pytest.mark.parametrize(("seed", "settings", "faults"), REGRESSIONS)
+def test_what_once_went_wrong_goes_well(
+    seed: int, settings: dict[str, Any], faults: tuple[str, ...]
+) -> None:
+    life = Life(NAMES, seed, in_order(map(parse_fault, faults)), settings)
+    assert max(outage.duration for outage in check(life).outages) < 40

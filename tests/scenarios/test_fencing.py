@@ -1,0 +1,243 @@
+"""Fencing on real members: whatever befalls the daemon of a primary, its PostgreSQL has
+ended before another member leads (docs/fencing.md)."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from regnal.demo.cluster import Document, Member
+from regnal.replay.explaining.explain import Investigation
+from tests.scenarios.test_failover import is_well
+from tests.servers.members import (
+    EmbeddedRaft,
+    Stage,
+    heard,
+    last_record,
+    postmaster_pid,
+    stage,
+)
+from tests.servers.watchdog_device import Traits, WatchdogDevice
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+FREEZER = Path("/sys/fs/cgroup/freezer")
+
+Hold = Callable[[int], contextlib.AbstractContextManager[None]]
+"""Keeps a process from running for the length of a block."""
+
+
+@contextlib.contextmanager
+def by_signal(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    yield
+    os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def by_the_kernel(pid: int) -> Iterator[None]:
+    """In a frozen control group: it hangs in the kernel, and no signal reaches it."""
+    group = FREEZER / f"regnal-{pid}"
+    group.mkdir()
+    (group / "cgroup.procs").write_text(str(pid))
+    (group / "freezer.state").write_text("FROZEN")
+    yield
+    (group / "freezer.state").write_text("THAWED")
+    (FREEZER / "cgroup.procs").write_text(str(pid))
+    group.rmdir()
+
+
+HOLDS = [
+    pytest.param(by_signal, id="SIGSTOP"),
+    pytest.param(
+        by_the_kernel,
+        id="stuck in the kernel",
+        marks=pytest.mark.skipif(
+            not os.access(FREEZER / "cgroup.procs", os.W_OK),
+            reason="needs root and a freezer of version 1 of control groups",
+        ),
+    ),
+]
+
+
+def guard_of(member: Member) -> psutil.Process:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            if "guard_process.py" in words and f"{member.directory}/" in words:
+                return process
+    raise AssertionError(f"{member.name} has no guard")
+
+
+def fencings(member: Member) -> list[dict[str, Any]]:
+    """What the guard itself wrote down."""
+    try:
+        lines = (member.journal / "guard.jsonl").read_text().splitlines()
+    except OSError:
+        return []
+    return [json.loads(line) for line in lines]
+
+
+def root_cause(cluster: Stage) -> str:
+    """Of the last outage, as explain finds it."""
+    told = Investigation({m.name: m.journal for m in cluster.members})
+    return told.story(told.find("latest")).verdict.root
+
+
+def acquired_at(member: Member, after: int) -> float:
+    """When it got the lease, in seconds since 1970."""
+    stamp = heard(member, "leader_acquired", after)[-1]["hlc"].partition("Z")[0]
+    return datetime.fromisoformat(stamp + "+00:00").timestamp()
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+def test_a_frozen_daemon_s_postgres_ends_before_another_leads(
+    cluster: Stage, hold: Hold
+) -> None:
+    """Laws 1 and 2."""
+    leader = cluster.leader()
+    postmaster = psutil.Process(postmaster_pid(leader))
+    before, count = last_record(leader), len(fencings(leader))
+    began = time.monotonic()
+    with hold(cluster.cluster.daemon_pid(leader)):
+        cluster.wait("the fencing", lambda: len(fencings(leader)) > count)
+        assert not postmaster.is_running() or postmaster.status() == "zombie"
+        successor = cluster.wait_for_another_leader(leader)
+    fencing = fencings(leader)[-1]
+    assert fencing["wall"] + fencing["took"] < acquired_at(successor, 0)
+    assert fencing["pid"] == postmaster.pid
+    assert fencing["left"] == 0
+    cluster.wait_until_complete()
+    cluster.note_outage("daemon frozen, fenced by the guard", began)
+    told = heard(leader, "guard_fenced", before)
+    assert [each["data"]["postmaster_pid"] for each in told] == [postmaster.pid]
+    assert cluster.leader() is not leader
+    assert root_cause(cluster) == "daemon_frozen"
+
+
+def test_a_killed_daemon_that_is_not_started_again_is_fenced(cluster: Stage) -> None:
+    leader = cluster.leader()
+    pid, count = postmaster_pid(leader), len(fencings(leader))
+    before = last_record(leader)
+    guard = guard_of(leader)
+    cluster.cluster.kill_daemon(leader)
+    assert guard.is_running()
+    cluster.wait("the fencing", lambda: len(fencings(leader)) > count)
+    cluster.wait("the guard's end", lambda: not guard.is_running())
+    cluster.wait_for_another_leader(leader)
+    cluster.cluster.start(leader)
+    cluster.wait_until_complete()
+    told = heard(leader, "guard_fenced", before)
+    assert [each["data"]["postmaster_pid"] for each in told] == [pid]
+    assert root_cause(cluster) == "daemon_killed"
+
+
+def test_a_daemon_that_is_started_in_time_takes_the_guard_over(cluster: Stage) -> None:
+    """No gap, and no fencing."""
+    leader = cluster.leader()
+    pid, count = postmaster_pid(leader), len(fencings(leader))
+    before, guard = last_record(leader), guard_of(leader)
+    cluster.cluster.kill_daemon(leader)
+    cluster.cluster.start(leader)
+    cluster.wait("an answer", lambda: is_well(cluster, leader))
+    cluster.wait_until_complete()
+    assert cluster.leader() is leader
+    assert postmaster_pid(leader) == pid
+    assert guard_of(leader).pid == guard.pid
+    (started,) = heard(leader, "guard_started", before)
+    assert started["data"]["taken_over"] is True
+    assert len(fencings(leader)) == count
+
+
+def test_a_killed_guard_is_replaced_and_nobody_notices(cluster: Stage) -> None:
+    leader = cluster.leader()
+    pid, before = postmaster_pid(leader), last_record(leader)
+    guard_of(leader).kill()
+    cluster.wait("its report", lambda: bool(heard(leader, "guard_armed", before)))
+    assert guard_of(leader).is_running()
+    assert cluster.leader() is leader
+    assert postmaster_pid(leader) == pid
+
+
+def test_a_primary_whose_guard_cannot_be_replaced_gives_the_lead_up(
+    cluster: Stage,
+) -> None:
+    """In good order, so that nothing is lost; and it leads again once it has a guard."""
+    leader = cluster.leader()
+    daemon = psutil.Process(cluster.cluster.daemon_pid(leader))
+    if daemon.uids().real == 0:
+        pytest.skip("root may always start processes")
+    before, limits = last_record(leader), daemon.rlimit(resource.RLIMIT_NPROC)
+    daemon.rlimit(resource.RLIMIT_NPROC, (1, limits[1]))
+    guard_of(leader).kill()
+    cluster.wait_for_another_leader(leader)
+    daemon.rlimit(resource.RLIMIT_NPROC, limits)
+    assert heard(leader, "guard_failed", before)
+    (order, *_) = heard(leader, "demote_postgres", before)
+    assert order["data"]["mode"] == "graceful"
+    assert order["data"]["reason"]["code"] == "GUARD_FAILED"
+    cluster.wait_until_complete()
+    judged = [
+        each["data"]["verdict"] for each in heard(leader, "fencing_judged", before)
+    ]
+    assert judged[-1] == "idle"
+    assert cluster.writer.missing() == []
+    assert root_cause(cluster) == "fencing_failed"
+
+
+def test_a_host_that_hangs_with_its_guard_is_reset_by_the_watchdog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WDOG-02, WDOG-03: daemon and guard do not run, PostgreSQL does; the emulated
+    device resets the machine before another member leads."""
+    playing: list[Stage] = []
+    resets: list[float] = []
+
+    def reset() -> None:
+        resets.append(time.time())
+        playing[0].cluster.kill(needy(playing[0]))
+
+    device = WatchdogDevice(tmp_path, Traits(), reset)
+    for path in (tmp_path, *tmp_path.parents):
+        with contextlib.suppress(PermissionError):
+            path.chmod(path.stat().st_mode | 0o055)
+    for name, value in device.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def amend(member: Member, document: Document) -> None:
+        device.open_to(member.directory.stat().st_uid)
+        document["watchdog"] = {"mode": "off"}
+        if member.name == "pg1":
+            document["watchdog"] = {"mode": "required", "device": str(device.path)}
+
+    def needy(cluster: Stage) -> Member:
+        return next(m for m in cluster.members if m.name == "pg1")
+
+    with stage(EmbeddedRaft(), amend) as cluster:
+        playing.append(cluster)
+        for path in (device.path, tmp_path / "watchdog.sock"):
+            path.chmod(0o666)
+        member = needy(cluster)
+        if cluster.leader() is not member:
+            cluster.ctl("switchover", "--candidate", "pg1", "--force")
+            cluster.wait("pg1 to lead", lambda: cluster.cluster.leader() is member)
+        cluster.wait_until_complete()
+        assert device.is_active
+        assert device.heard[:2] == ["open", "timeout 15"]
+        guard_of(member).suspend()
+        cluster.cluster.signal_daemon(member, signal.SIGSTOP)
+        successor = cluster.wait_for_another_leader(member)
+        assert device.was_reset
+        assert resets[0] < acquired_at(successor, 0)
+        cluster.cluster.start(member)
+        cluster.wait_until_complete()
+        assert not device.is_active, "it is a standby"
