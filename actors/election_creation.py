@@ -279,7 +279,7 @@ def may_start_again(view: Election, now: Instant) -> bool:
     settings = view.settings
     if settings is None or not view.lease_is_safe(now) or view.asking:
         return False
-    if view.switchover_goes_on or view.handed_to is not None:
+    if view.switchover is not None or view.handed_to is not None:
         return False
     if settings.is_standby_cluster or view.failed_intent == "start_as_primary":
         return False
@@ -296,7 +296,7 @@ def start_the_primary_again(view: Election, now: Instant) -> Conclusion | None:
     if settings is None or not may_start_again(view, now) or view.fencing != "stands":
         return None
     return Conclusion(
-        replace(view, busy="start_as_primary", switchover=None),
+        replace(view, busy="start_as_primary"),
         said=(
             StartAsPrimary(
                 not_after=view.last_moment,
@@ -315,7 +315,7 @@ def release_the_lease_of_a_dead_primary(
     (ELEC-14)."""
     if view.phase != "stopped" or view.busy is not None or not view.has_lease:
         return None
-    if view.asking or view.settings is None or view.switchover_goes_on:
+    if view.asking or view.settings is None or view.switchover is not None:
         return None
     if view.handed_to is not None:
         return None

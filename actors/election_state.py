@@ -313,13 +313,6 @@ class Election:
         """Whether the lease is ours though the view does not show it yet."""
         return self.has_lease and self.is_unseen
 
-    @property
-    def switchover_goes_on(self) -> bool:
-        """Whether it may still come to a hand-over.  Not when PostgreSQL has stopped for
-        it, but not cleanly: nobody knows that the candidate has everything."""
-        ended = self.phase == "stopped" and self.busy is None
-        return self.switchover is not None and not (ended and self.shutdown_lsn is None)
-
     def has_promised(self, now: Instant) -> bool:
         """Whether a primary may go on without a store because we let it.
 

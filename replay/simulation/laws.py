@@ -73,9 +73,9 @@ def check_writers(facts: Facts) -> None:
         return
     if now > facts.lease_until.get(writer, 0.0) - _fenced_before(facts, writer) + GRACE:
         raise _broken(facts, f"law 1: {writer} takes writes without a lease")
-    if facts.has_guards and facts.settings_of(writer).guard:
-        if writer not in facts.guards:
-            raise _broken(facts, f"law 2: {writer} takes writes without a guard")
+    has_to_be_guarded = facts.has_guards and facts.settings_of(writer).guard
+    if has_to_be_guarded and writer not in facts.guards:
+        raise _broken(facts, f"law 2: {writer} takes writes without a guard")
     _check_what_is_told(facts)
 
 

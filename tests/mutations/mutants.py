@@ -46,6 +46,9 @@ from tests.mutations.mutant import Mutant, Patch
 Rule = Callable[[Election, Instant], Conclusion | None]
 ASYNCHRONOUS = Bounds(reorderings=0, writes=0, mended=())
 SYNCHRONOUS = Bounds(reorderings=0, mended=(), synchronous_mode="on")
+QUORUM = replace(
+    SYNCHRONOUS, synchronous_mode="quorum", members=3, writes=0, symmetric=False
+)
 THAW: Any = ("thaw daemon",)
 START: Any = ("start daemon",)
 
@@ -396,6 +399,12 @@ MUTANTS: tuple[Mutant, ...] = (
         begins="leaderless",
     ),
     Mutant(
+        "lead without the votes",
+        (_always(election_race, "_has_the_votes", True),),
+        _only(QUORUM, "kill host"),
+        begins="uneven",
+    ),
+    Mutant(
         "promote without claiming the sync key",
         (
             _without(election_race.claim_the_sync_key),
@@ -500,17 +509,6 @@ LIVENESS: tuple[Mutant, ...] = (
     ),
 )
 """Mutants after which the cluster does not come to rest any more."""
-
-QUORUM = replace(SYNCHRONOUS, synchronous_mode="quorum", members=3, symmetric=False)
-
-IN_LARGER_WORLDS: tuple[Mutant, ...] = (
-    Mutant(
-        "lead without the votes",
-        (_always(election_race, "_has_the_votes", True),),
-        _only(QUORUM, "late stream", "kill host", faults=3),
-    ),
-)
-"""Mutants that need more members, or more faults: minutes."""
 
 MASKED: tuple[Mutant, ...] = (
     Mutant(
