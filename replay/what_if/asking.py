@@ -151,7 +151,7 @@ class Asking:
             if isinstance(played, Replayed):
                 self._count_otherwise(member, played)
                 if rerun.end is None:
-                    rerun.end = self._end_by_others(member, played, moment)
+                    rerun.end_at_last(self._end_by_others(member, played, moment))
             rerun.take(played, self._players[member], moment, is_quiet=event.is_quiet)
         for member, rerun in self.reruns.items():
             down = self.world.downs.get(member)
@@ -161,20 +161,21 @@ class Asking:
         self._cut_what_came_late()
 
     def _cut_what_came_late(self) -> None:
-        """That a member acts otherwise is known a moment later only; what the others
-        decided meanwhile counts up to when they would have heard of it."""
+        """That a member acts otherwise is known a moment later only.  What it decided
+        meanwhile does not count, and what others did up to when they would have heard."""
+        for rerun in self.reruns.values():
+            if rerun.end is not None and rerun.end.why in ("acts", "acts_otherwise"):
+                rerun.differences.cut(rerun.end.moment)
         first = self.first_end
         if first is None or first[1].why == "does_not_act":
             return
         member, end = first
         until = end.moment + REACHES_WITHIN
         for name, rerun in self.reruns.items():
-            rerun.differences.found = [
-                one
-                for one in rerun.differences.found
-                if name == member or one.moment <= until
-            ]
-            if name != member and rerun.end is not None and rerun.end.moment > until:
+            if name == member or rerun.end is None:
+                continue
+            rerun.differences.cut(until)
+            if rerun.end.moment > until:
                 text = f"it would hear of what {member} does"
                 rerun.end = Ending(until, 0, "hears_of_it", None, text)
 

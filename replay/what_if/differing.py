@@ -99,6 +99,10 @@ class Differences:
             if same_decision(known.now, played.step):
                 known.then_at = moment
 
+    def cut(self, until: Moment) -> None:
+        """What came later is no evidence."""
+        self.found = [one for one in self.found if one.moment <= until]
+
     def _add(self, step: Differing) -> None:
         for known in self.found:
             if known.actor == step.actor and (

@@ -450,6 +450,11 @@ class Rerun:
         """The first reason counts."""
         self.end = self.end or end
 
+    def end_at_last(self, end: Ending | None) -> None:
+        """Others end it, unless it has an order of its own that nobody answers."""
+        if end is not None:
+            self._end(self.speech.settle(float("inf")) or end)
+
     def finish(self, moment: Moment) -> None:
         """Nothing more is played."""
         self._end(self.speech.settle(float("inf")))
