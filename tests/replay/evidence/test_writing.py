@@ -43,6 +43,13 @@ def test_where_the_guard_fenced_its_record_tells() -> None:
     assert stretches(scene)[0] == ("pg1", 5.0, 75.0, "fenced")
 
 
+def test_where_nobody_saw_it_the_last_record_is_all_there_is() -> None:
+    """A host that loses its power ends no stream: its standbys wait for long."""
+    scene = Scene("pg1", "pg2").vanish("pg1", 48.0)
+    scene.leads("pg2", 78.0, key_gone=77.9).streams_end(150.0, "pg1")
+    assert stretches(scene)[0] == ("pg1", 5.0, 48.0, "last_record")
+
+
 def test_a_fencing_before_the_host_was_started_anew_is_told_by_the_wall_clock() -> None:
     """The boot clock began anew since: its 75 seconds are others than the guard's."""
     scene = Scene("pg1", "pg2").vanish("pg1", 48.0).streams_end(76.0)
@@ -60,13 +67,6 @@ def test_a_fencing_before_the_host_was_started_anew_is_told_by_the_wall_clock() 
         wall_us=int((WALL + 75) * 1e6),
     )
     assert stretches(scene)[0] == ("pg1", 5.0, 75.0, "fenced")
-
-
-def test_where_nobody_saw_it_the_last_record_is_all_there_is() -> None:
-    """A host that loses its power ends no stream: its standbys wait for long."""
-    scene = Scene("pg1", "pg2").vanish("pg1", 48.0)
-    scene.leads("pg2", 78.0, key_gone=77.9).streams_end(150.0, "pg1")
-    assert stretches(scene)[0] == ("pg1", 5.0, 48.0, "last_record")
 
 
 def test_a_daemon_that_is_started_beside_a_running_primary_finds_it_running() -> None:
