@@ -17,7 +17,7 @@ ARGS ?=
 WORKERS ?= logical
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check lint format test test-unit test-servers test-slow test-fuzz test-faults coverage servers lists demo bench clean
+.PHONY: help venv check lint format test test-unit test-servers test-slow test-fuzz test-faults check-model coverage servers lists demo bench clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
@@ -68,8 +68,11 @@ test-slow: servers  ## the tests that take minutes, and every property thoroughl
 test-fuzz: venv  ## what others might write, for longer: ARGS="-k store" for a part
 	$(BIN)/python -m pytest tests/fuzzing --hypothesis-profile=thorough --timeout=3600 $(ARGS)
 
-test-faults: servers  ## real faults on hosts of their own (as root; a quarter of an hour)
+test-faults: servers  ## real faults on hosts of their own (as root; half an hour)
 	$(BIN)/python -m pytest -m faults $(ARGS)
+
+check-model: venv  ## try everything that may happen, in small worlds (a minute each)
+	$(BIN)/regnal check-model $(ARGS)
 
 coverage: servers  ## all tests but the slow ones, measured
 	$(BIN)/coverage run -m pytest -m "not slow and not faults" $(ARGS)

@@ -113,6 +113,7 @@ RULES: tuple[Rule, ...] = (
     election_fencing.wait_for_fencing_before_the_promotion,
     election_race.promote_with_the_lease,
     election_race.release_after_a_failed_promotion,
+    election_following.release_a_lease_that_found_us_waiting,
     election_shutdown.make_way_for_a_request_while_starting,
     election_following.reinitialize_this_member,
     election_race.stay_out_of_the_race,

@@ -11,6 +11,7 @@ from regnal.actors.upstreams import (
     upstream_to_follow,
 )
 from regnal.messages.base import Instant
+from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import (
     FollowLeader,
     ReinitializeMember,
@@ -56,6 +57,32 @@ def wait_no_longer_for_a_leader_that_is_gone(
             ),
         ),
         facts={"before": view.following},
+    )
+
+
+def release_a_lease_that_found_us_waiting(
+    view: Election, now: Instant
+) -> Conclusion | None:
+    """The lease was handed to us while our PostgreSQL was down: our data wait for a look
+    at the history of a member that waits for ours, and nobody would ever lead."""
+    if not view.has_lease or view.asking or view.settings is None or view.paused:
+        return None
+    if view.busy != "follow_leader" or view.phase != "checking":
+        return None
+    if view.following is None or view.following.member in (None, view.leader):
+        return None
+    if view.postgres is None or view.postgres.process != "absent":
+        return None
+    return Conclusion(
+        replace(view, asking="release"),
+        said=(
+            ReleaseLeader(
+                member=view.member,
+                last_lsn=None,
+                deadline=now + view.settings.retry_timeout,
+            ),
+        ),
+        facts={"following": view.following},
     )
 
 

@@ -101,9 +101,9 @@ def hand_the_lease_over(view: Election, now: Instant) -> Conclusion | None:
 def give_the_switchover_up_after_a_crash(
     view: Election, now: Instant
 ) -> Conclusion | None:
-    """PostgreSQL crashed, or was fenced, while it stopped for a switchover: nobody can be
+    """PostgreSQL crashed, or was fenced, before it stopped for a switchover: nobody can be
     shown to have its last record.  A failed switchover ends where it began (flow 4)."""
-    if view.switchover is None or not view.switchover.stopping:
+    if view.switchover is None:
         return None
     if view.phase != "stopped" or view.busy is not None or not view.has_lease:
         return None

@@ -3,8 +3,9 @@
     python -m benchmarks.replay_verify [MEBIBYTES] [DIRECTORY]
 
 The journal is that of `benchmarks.journal_read`, one life of a daemon after the other.  Each
-measurement runs in a process of its own, whose peak memory is told.  DIRECTORY is on the
-disk to be used; by default a temporary one.
+measurement runs in a process of its own, whose peak memory is told.  What actors say of
+their clock differs, for the clocks were moved.  DIRECTORY is on the disk to be used; by
+default a temporary one.
 """
 
 import json

@@ -9,18 +9,20 @@ the body and made where the record comes from; number and hash come last.
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from regnal.actors.step import Step
 from regnal.journal.stamps import hlc_text
 from regnal.messages.base import Instant, Message
 from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
+from regnal.messages.masking import SecretMask
 
 FORMAT = 1
 """Of the journal as a whole: segments, chain, kinds of records."""
@@ -102,7 +104,25 @@ def step_body(
 
 def plain_body(record: Mapping[str, object]) -> Body:
     """Any other record, from what `to_json` can write."""
-    return json_bytes(record)[1:-1]
+    return without_secrets(json_bytes(record))[1:-1]
+
+
+def without_secrets(content: bytes) -> bytes:
+    """The JSON with a mask for each secret: what is written down is copied, served,
+    published and sent to others, and no secret goes with it.
+
+    Deciders compare and merge documents, but look at no secret: with masks they decide
+    the same.  A mask is of its secret and of this process.
+    """
+    mask = _mask()
+    if not mask.may_be_needed(content):
+        return content
+    return json_bytes(mask.of_values(from_json(content)))
+
+
+@cache
+def _mask() -> SecretMask:
+    return SecretMask(secrets.token_bytes(16))
 
 
 def json_bytes(value: object) -> bytes:
@@ -189,9 +209,10 @@ def _volatile(word: type[Message]) -> dict[str, Any]:
 def _data(message: Message) -> bytes:
     """The fields of the message; its `kind` is in the record."""
     try:
-        return to_json(message, exclude={"kind"})
+        content = to_json(message, exclude={"kind"})
     except PydanticSerializationError:
-        return json_bytes(message.model_dump(exclude={"kind"}))
+        content = json_bytes(message.model_dump(exclude={"kind"}))
+    return without_secrets(content)
 
 
 def _mended(value: object) -> object:

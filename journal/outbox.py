@@ -14,7 +14,7 @@ Nothing is copied: what waits is in the journal, and if retention removes it fir
 import json
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -79,7 +79,7 @@ class Outbox:
         self._taken: Place | None = None
         """The last record that was taken; None: none was since the last confirmation."""
 
-        self._items: Iterator[Item | None] | None = None
+        self._items: Generator[Item | None] | None = None
 
     @property
     def position(self) -> RecordNumber:
@@ -132,6 +132,12 @@ class Outbox:
         replace_file(self._path, json_bytes(content) + b"\n")
         self._saved = self._trail[-1]
 
+    def close(self) -> None:
+        """Let go of the file that is being read."""
+        items, self._items = self._items, None
+        if items is not None:
+            items.close()
+
     def _load(self) -> bool:
         """Whether there is a file.  One that cannot be read says to send everything:
         things come again, rather than never."""
@@ -152,7 +158,7 @@ class Outbox:
         self.memory = memory if isinstance(memory, str) else None
         return True
 
-    def _from_here(self) -> Iterator[Item | None]:
+    def _from_here(self) -> Generator[Item | None]:
         """None: nothing more at present.  Raises OSError."""
         self._step_back()
         # The record that was sent last, if it is there, shows that nothing is missing.

@@ -162,6 +162,7 @@ class WatchdogFailed(Outcome):
     timeout.  It is closed."""
 
     kind: Literal["watchdog_failed"] = "watchdog_failed"
+    routine: ClassVar[bool] = True
     error: str
 
 

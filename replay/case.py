@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regnal.bridges.http.options import ClientOptions
+from regnal.bridges.nats.options import NatsOptions
 from regnal.journal.chain_check import Damage
 from regnal.journal.ledger import Head
 from regnal.journal.progress import Progress, unheard
@@ -82,6 +83,7 @@ def opened(
     since: str | None = None,
     until: str | None = None,
     client: ClientOptions | None = None,
+    nats: NatsOptions | None = None,
     progress: Progress = unheard,
     every: bool = False,
 ) -> Iterator[Case]:
@@ -91,12 +93,13 @@ def opened(
     of the REST API of any member, or `nats://host/cluster` of a stream.  `since`,
     `until`: as `wall_text` writes moments; from outside only segments that overlap the
     time are fetched, and so records beyond it are there as well.  `client`: how to
-    speak to members; None: without credentials.  `every`: all journals as they are, of
+    speak to members; None: without credentials.  `nats`: how to speak to NATS, likewise.
+    `every`: all journals as they are, of
     several clusters and several of one member as well, and none is said to be missing.
 
     Never raises for what is wrong with a place: that is a trouble.
     """
-    question = Question(since, until, client or NOBODY, progress)
+    question = Question(since, until, client or NOBODY, progress, nats)
     with workshop() as shop:
         gathered = Gathered()
         find(places, question, shop, gathered)

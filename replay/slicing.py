@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 from pydantic_core import from_json
 
 from regnal.actors.step import Decider
-from regnal.configuration.masking import MASK, SECRET_NAME, masked_text
 from regnal.journal.encoding import NO_HASH, Body, line, message_body, plain_body
 from regnal.journal.ledger import Head
 from regnal.journal.places import RecordNumber, segment_path, segments
 from regnal.journal.reader import Record, Window, scan
+from regnal.messages.masking import MASK, SECRET_NAME, masked_text
 from regnal.replay.playback.differing import state_json
 from regnal.replay.playback.player import Player
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class GuardAddress:
         if connection is None:
             return None
         try:
+            _check_that_it_is_ours(connection)
             words = _exchange(connection, "hello").split()
             if words[:2] != ["ok", guard_process.PROTOCOL]:
                 raise GuardUnreachable(" ".join(words))
@@ -93,7 +95,13 @@ class GuardAddress:
         for address in _listening():
             is_other = address.startswith(self.name) and address != str(self)
             connection = _connect(address) if is_other else None
-            if connection is not None:
+            if connection is None:
+                continue
+            try:
+                _check_that_it_is_ours(connection)
+            except GuardUnreachable:
+                connection.close()
+            else:
                 found.append(connection)
         return found
 
@@ -177,6 +185,16 @@ def _connect(address: str) -> socket.socket | None:
         connection.close()
         return None
     return connection
+
+
+def _check_that_it_is_ours(connection: socket.socket) -> None:
+    """Anybody may take a name in the abstract namespace.  Raises GuardUnreachable."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid, uid, _ = struct.unpack("iII", packed)
+    if uid != os.geteuid():
+        raise GuardUnreachable(
+            f"process {pid} of user {uid} listens in its place; end that process"
+        )
 
 
 def _exchange(connection: socket.socket, word: str) -> str:

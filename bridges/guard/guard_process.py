@@ -45,6 +45,9 @@ WATCH_ON = 300.0
 """Seconds after a deadline at which no postmaster was found, in which one may turn up
 that was being started when the deadline passed; looked for every LOOK_AGAIN seconds."""
 
+FARTHEST = 1e12
+"""Seconds; no instant is later."""
+
 START_TOLERANCE = 3.0
 """Seconds between the start of a postmaster and what it wrote into its pid file."""
 
@@ -157,6 +160,8 @@ class Guard:
     def _arm(self, deadline: str, end: str, pid: str) -> bytes:
         try:
             instants, told = (float(deadline), float(end)), int(pid)
+            if not -FARTHEST < instants[0] < FARTHEST:
+                raise ValueError  # NaN, too
         except ValueError:
             return b"error arm DEADLINE END PID"
         # Armed first: whatever the search meets, the deadline stands.
@@ -195,7 +200,8 @@ class Guard:
         try:
             with open(os.path.join(self._directory, "postmaster.pid")) as file:
                 lines = file.read().split("\n")
-            return abs(int(lines[0])), float(lines[2])
+            # That of a single-user server is negative: it has no clients.
+            return int(lines[0]), float(lines[2])
         except (OSError, ValueError, IndexError):
             return 0, None
 
@@ -221,39 +227,37 @@ class Guard:
         assert postmaster is not None
         self._disarm()
         began_at = now()
-        family = _descendants(postmaster)
+        family: list[Target] = []
         # A lease that has ended leaves no time for politeness.
         patience = min(QUIT_PATIENCE, (self._end - began_at) / 2)
         if patience > 0:
             postmaster.send(signal.SIGQUIT)
-            postmaster.has_ended(patience)
-        postmaster.send(signal.SIGKILL)
-        for child in family:
-            # The children of a killed postmaster must not write on either.
-            child.send(signal.SIGKILL)
-        left = self._sweep(postmaster, family, began_at)
+        # It ends after its children, so that nothing is left then.
+        if patience <= 0 or not postmaster.has_ended(patience):
+            family = _kill_family(postmaster)
+        left = self._sweep(postmaster, family, now())
         self._write_down(postmaster.pid, deadline, began_at, left)
         for target in (postmaster, *family):
             target.close()
         self._postmaster = None
 
-    def _sweep(self, postmaster: Target, family: list[Target], began_at: float) -> int:
-        """Kill what was born meanwhile; how many processes do not end (state D)."""
+    def _sweep(self, postmaster: Target, family: list[Target], killed_at: float) -> int:
+        """Kill what is left; how many processes do not end (state D)."""
         while True:
-            for target in self._servers(postmaster.executable, began_at):
+            for target in self._servers(postmaster.executable, killed_at):
                 target.send(signal.SIGKILL)
                 if target.pid in [member.pid for member in family]:
                     target.close()
                 else:
                     family.append(target)
             left = [one for one in (postmaster, *family) if not one.has_ended()]
-            if not left or now() > began_at + SWEEP_FOR:
+            if not left or now() > killed_at + SWEEP_FOR:
                 return len(left)
             left[0].has_ended(LOOK_AGAIN)
 
-    def _servers(self, executable: str, began_at: float) -> Iterator[Target]:
-        """Server processes in our data directory that run and began before the
-        fencing, or were forked while it was under way."""
+    def _servers(self, executable: str, killed_at: float) -> Iterator[Target]:
+        """Server processes in our data directory that run, and are not of a server
+        that was started since."""
         for name in os.listdir("/proc"):
             if not name.isdigit() or _link(int(name), "cwd") != self._directory:
                 continue
@@ -264,7 +268,7 @@ class Guard:
             if (
                 target.directory == self._directory
                 and target.executable == executable != ""
-                and target.started_at <= began_at + QUIT_PATIENCE
+                and target.started_at <= killed_at
                 and not target.has_ended()
             ):
                 yield target
@@ -275,10 +279,11 @@ class Guard:
         self, pid: int, deadline: float, began_at: float, left: int
     ) -> None:
         """One line of JSON; of the many programs that could help none is imported."""
+        wall = time.time() - (now() - began_at)
         line = (
             f'{{"pid": {pid}, "deadline": {deadline!r}, "at": {began_at!r}, '
             f'"late_by": {began_at - deadline!r}, "took": {now() - began_at!r}, '
-            f'"left": {left}, "wall": {time.time()!r}, "boot": "{_boot_id()}"}}\n'
+            f'"left": {left}, "wall": {wall!r}}}\n'
         )
         try:
             fd = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -303,38 +308,40 @@ def _link(pid: int, name: str) -> str:
         return ""
 
 
-def _descendants(parent: Target) -> list[Target]:
-    """Its children, their children and so on, each held."""
-    found: list[Target] = []
-    generation = [parent]
-    while generation:
-        generation = [child for elder in generation for child in _children(elder)]
-        found += generation
-    return found
+def _kill_family(postmaster: Target) -> list[Target]:
+    """Kill it and all its descendants, the writers first; each is held."""
+    # Stopped it forks no more, and its children remain its children.
+    postmaster.send(signal.SIGSTOP)
+    family = []
+    for target in _descendants(postmaster):
+        target.send(signal.SIGKILL)
+        family.append(target)
+    postmaster.send(signal.SIGKILL)
+    return family
 
 
-def _children(parent: Target) -> list[Target]:
-    found = []
+def _descendants(parent: Target) -> Iterator[Target]:
+    """Its children, each after its own."""
+    for child in _children(parent):
+        yield from _descendants(child)
+        yield child
+
+
+def _children(parent: Target) -> Iterator[Target]:
     try:
         with open(f"/proc/{parent.pid}/task/{parent.pid}/children") as file:
             names = file.read().split()
     except OSError:
-        return []  # a kernel without it: the sweep finds the servers
+        return  # a kernel without it: the sweep finds the servers
     for name in names:
         try:
             child = Target(int(name))
         except (OSError, ValueError):
             continue
         if child.parent == parent.pid and not parent.has_ended():
-            found.append(child)
+            yield child
         else:
             child.close()
-    return found
-
-
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()
 
 
 def harden() -> str:

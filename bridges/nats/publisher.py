@@ -28,6 +28,7 @@ from nats.js.errors import (
     ServiceUnavailableError,
 )
 
+from regnal.bridges.nats.connecting import account, encryption
 from regnal.bridges.nats.options import NatsOptions, StreamPlan
 from regnal.bridges.outgoing import NotSent, Outgoing
 from regnal.messages.base import Seconds
@@ -179,11 +180,8 @@ class NatsSink:
             max_reconnect_attempts=1,  # 0 means for ever
             reconnect_time_wait=0,
             error_cb=self._keep,
-            tls=_context(options) if options.wants_tls else None,
-            user=options.username,
-            password=options.password,
-            token=options.token,
-            user_credentials=str(options.credentials) if options.credentials else None,
+            **account(options),
+            **encryption(options),
         )
         if self._plan is not None:
             await self._find_stream(client.jetstream(), self._plan)
@@ -262,14 +260,3 @@ class NatsSink:
         if isinstance(known, TimeoutError):
             return "it does not answer in time"
         return str(known) or type(known).__name__
-
-
-def _context(options: NatsOptions) -> ssl.SSLContext:
-    """Raises OSError where a file cannot be read."""
-    context = ssl.create_default_context(
-        cafile=str(options.cafile) if options.cafile else None
-    )
-    if options.certfile is not None:
-        keyfile = str(options.keyfile) if options.keyfile else None
-        context.load_cert_chain(str(options.certfile), keyfile)
-    return context

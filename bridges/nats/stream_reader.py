@@ -26,6 +26,8 @@ from nats.js.errors import (
     ServiceUnavailableError,
 )
 
+from regnal.bridges.nats.connecting import account, encryption
+from regnal.bridges.nats.options import NatsOptions
 from regnal.messages.base import Seconds
 
 CONNECT_TIMEOUT = 5
@@ -59,9 +61,11 @@ class StreamMessage(NamedTuple):
 class StreamReader:
     """A connection, used by one thread."""
 
-    def __init__(self, url: str) -> None:
-        """`nats://` or `tls://`, with the account if one is needed."""
+    def __init__(self, url: str, options: NatsOptions | None = None) -> None:
+        """`url`: `nats://` or `tls://`, with the account if one is needed.  `options`:
+        the account, where the URL has none, and certificates."""
         self._url = url
+        self._options = options
         self._runner = asyncio.Runner()
         self._client = Client()
         self._error: Exception | None = None
@@ -157,7 +161,15 @@ class StreamReader:
                 max_reconnect_attempts=1,  # 0 means for ever
                 reconnect_time_wait=0,
                 error_cb=self._keep,
+                **self._keywords(),
             )
+
+    def _keywords(self) -> dict[str, Any]:
+        """Raises OSError."""
+        if self._options is None:
+            return {}
+        ours = account(self._options) if "@" not in self._url else {}
+        return {**ours, **encryption(self._options)}
 
     async def _disconnect(self) -> None:
         # After a TLS handshake that failed the library would wait for ever.

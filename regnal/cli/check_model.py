@@ -30,7 +30,7 @@ Examples:
     type=click.FloatRange(min=0, min_open=True),
     default=DEFAULT_SECONDS,
     show_default=True,
-    help="How long each world may be explored.",
+    help="Processor time for which each world may be explored.",
 )
 @click.option(
     "--states",
@@ -116,7 +116,7 @@ def _extent(report: Report) -> str:
         extent = "up to a broken law"
     return (
         f"  {report.states} states ({extent}), {report.transitions} transitions, "
-        f"depth {report.depth}, {report.seconds:.1f} s"
+        f"depth {report.depth}, {report.seconds:.1f} s of CPU"
     )
 
 

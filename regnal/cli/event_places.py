@@ -17,13 +17,14 @@ from pydantic import ValidationError
 from regnal.bridges.http.event_listener import MemberListener
 from regnal.bridges.http.member_pools import CertificateUnusable, MemberPools, NoAnswer
 from regnal.bridges.http.options import ClientOptions
-from regnal.configuration.masking import masked_text
+from regnal.bridges.nats.options import NatsOptions
 from regnal.events.cloud import CloudEvent, Reporter
 from regnal.journal.event_layout import PREFIX, STREAM, name_of, subjects_of
 from regnal.journal.places import journals
 from regnal.journal.public_events import EventReader
 from regnal.journal.reader import EVERYTHING, Record, follow, scan
 from regnal.messages.base import Seconds
+from regnal.messages.masking import masked_text
 from regnal.replay.case import Case
 from regnal.replay.sources.gathering import Gathered
 from regnal.replay.sources.rest import members_at, parted
@@ -63,6 +64,7 @@ class Wanted(NamedTuple):
     """As `wall_text` writes it; None: from now on."""
 
     client: ClientOptions
+    nats: NatsOptions | None
 
 
 def events_in(case: Case) -> Iterator[CloudEvent]:
@@ -74,12 +76,14 @@ def events_in(case: Case) -> Iterator[CloudEvent]:
                 yield from reader.read(item)
 
 
-def events_in_stream(place: str, since: str | None) -> Iterator[CloudEvent]:
+def events_in_stream(
+    place: str, since: str | None, nats: NatsOptions | None
+) -> Iterator[CloudEvent]:
     """What a NATS stream has.  Raises PlaceUnusable."""
     where, library = _nats_place(place), _nats()
     begin = None if since is None else datetime.fromisoformat(since)
     try:
-        with library.StreamReader(where.server) as reader:
+        with library.StreamReader(where.server, nats) as reader:
             for message in reader.messages(where.stream, where.subjects, begin):
                 event = _event(message.payload)
                 if event is not None:
@@ -191,7 +195,7 @@ def _stream(
     told = ""
     while True:
         try:
-            with library.StreamReader(where.server) as reader:
+            with library.StreamReader(where.server, wanted.nats) as reader:
                 for message in reader.follow(where.stream, where.subjects, since, last):
                     told = ""
                     if message is None:

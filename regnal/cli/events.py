@@ -23,6 +23,7 @@ from regnal.cli.places import (
     client_options,
     config_option,
     insecure_option,
+    nats_account,
     opened_places,
     places_argument,
     since_option,
@@ -144,7 +145,8 @@ def _happened(where: PlaceOptions) -> list[CloudEvent]:
         place for place in where.places if place.startswith(("nats://", "tls://"))
     ]
     others = tuple(place for place in where.places if place not in streams)
-    found = [e for place in streams for e in events_in_stream(place, where.since)]
+    nats = nats_account(where) if streams else None
+    found = [e for place in streams for e in events_in_stream(place, where.since, nats)]
     if others:
         with opened_places(replace(where, places=others)) as case:
             tell_troubles(case)
@@ -156,7 +158,8 @@ def _happened(where: PlaceOptions) -> list[CloudEvent]:
 
 def _happening(where: PlaceOptions) -> Iterator[CloudEvent]:
     waiting: queue.SimpleQueue[CloudEvent | str] = queue.SimpleQueue()
-    wanted = Wanted(where.since, client_options(where) or NOBODY)
+    client = client_options(where) or NOBODY
+    wanted = Wanted(where.since, client, nats_account(where))
     listen(where.places, wanted, waiting.put, waiting.put)
     while True:
         item = waiting.get()

@@ -7,7 +7,7 @@ def explain_command(**options: Any) -> None:
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,17 @@ from typing import Any, NamedTuple
 import click
 
 from regnal.bridges.http.options import ClientOptions
+from regnal.bridges.nats.options import NatsOptions
 from regnal.cli.journal_choice import JournalNotReadable, as_moment
 from regnal.cli.progress import progress_shown
+from regnal.configuration.checking import with_defaults
 from regnal.configuration.local import LocalSource
 from regnal.configuration.problems import ConfigurationError
+from regnal.configuration.schema_publishing import NATS
 from regnal.configuration.tree import Document
 from regnal.replay.case import Case, opened
 from regnal.replay.sources.places import KINDS
-from regnal.runtime.options import ctl_options
+from regnal.runtime.options import ctl_options, nats_client
 
 VARIABLE = "REGNAL_JOURNAL_DIR"
 """The directory that is read where no place is given."""
@@ -77,7 +80,7 @@ config_option = click.option(
     "--config",
     "config_file",
     type=click.Path(exists=True, path_type=Path),
-    help="A configuration whose ctl section says how to speak to members.",
+    help="A configuration that says how to speak to members (ctl) and to NATS (nats).",
 )
 insecure_option = click.option(
     "-k", "--insecure", is_flag=True, help="Do not verify the certificates of members."
@@ -111,6 +114,7 @@ def opened_places(options: PlaceOptions, *, every: bool = False) -> Iterator[Cas
                     since=options.since,
                     until=options.until,
                     client=client_options(options),
+                    nats=nats_account(options),
                     progress=progress,
                     every=every,
                 )
@@ -132,16 +136,28 @@ class _Written(NamedTuple):
 
 def client_options(options: PlaceOptions) -> ClientOptions | None:
     """How to speak to members; None: without a configuration, as anybody."""
-    document: Mapping[str, Any] = {}
-    if options.config_file is not None:
-        try:
-            source = LocalSource(options.config_file, dict(os.environ))
-            local = source.read(is_complete=False)
-        except ConfigurationError as error:
-            raise click.ClickException(str(error)) from error
-        document = local.document
-    elif not options.insecure:
+    if options.config_file is None and not options.insecure:
         return None
+    document = _document(options)
     ctl = document.get("ctl", {})
     insecure = options.insecure or ctl.get("insecure", False)
     return ctl_options(_Written({**document, "ctl": {**ctl, "insecure": insecure}}))
+
+
+def nats_account(options: PlaceOptions) -> NatsOptions | None:
+    """How to speak to NATS; None: as the place says."""
+    document = _document(options)
+    if "nats" not in document:
+        return None
+    return nats_client(with_defaults(NATS, document["nats"]))
+
+
+def _document(options: PlaceOptions) -> Document:
+    """Empty without a configuration."""
+    if options.config_file is None:
+        return {}
+    try:
+        source = LocalSource(options.config_file, dict(os.environ))
+        return source.read(is_complete=False).document
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error

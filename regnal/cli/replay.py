@@ -10,6 +10,16 @@ COMMANDS = {
         "verify_command",
         "Does every step come out the same today?",
     ),
+    "what-if": LazyCommand(
+        "regnal.cli.replay_what_if",
+        "what_if_command",
+        "What would have been decided otherwise?",
+    ),
+    "steps": LazyCommand(
+        "regnal.cli.replay_steps",
+        "steps_command",
+        "Every step as this program takes it, for what-if --code",
+    ),
     "state": LazyCommand(
         "regnal.cli.replay_state",
         "state_command",

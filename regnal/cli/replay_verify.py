@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from regnal.actors.cast import DECIDERS
 from regnal.cli.explanation import coloured
 from regnal.cli.places import (
     PLACES_HELP,
@@ -18,10 +17,10 @@ from regnal.cli.places import (
 from regnal.cli.progress import progress_shown
 from regnal.journal.reader import Window
 from regnal.replay.case import Case, Journal
-from regnal.replay.counting import counting
 from regnal.replay.playback.differing import NOT_THERE, Changed
 from regnal.replay.telling.differences import verification_text
-from regnal.replay.verify import Difference, Verification, verify_journal
+from regnal.replay.verify import Difference, Verification
+from regnal.replay.verifying import verify_all
 
 HELP = f"""\
 Run the recorded inputs through the deciders of this program.
@@ -63,16 +62,13 @@ def verify_command(as_json: bool, is_full: bool, **places: Any) -> None:
 
 
 def _verified(case: Case, window: Window) -> list[tuple[Journal, Verification]]:
-    results = []
     with progress_shown() as progress:
-        for journal in case.journals:
-            what = f"replaying {journal.member}"
-            counted = counting(progress, what, journal.directory)
-            result = verify_journal(
-                journal.directory, DECIDERS, window, counted=counted
-            )
-            results.append((journal, result))
-    return results
+        results = verify_all(
+            [journal.directory for journal in case.journals],
+            window,
+            counted=lambda done, total: progress("replaying", done, total),
+        )
+    return list(zip(case.journals, results, strict=True))
 
 
 def _as_json(journal: Journal, result: Verification) -> dict[str, Any]:

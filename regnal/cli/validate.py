@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import yaml
 
-from regnal.configuration.masking import masked
 from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.source import ConfigurationSource
+from regnal.messages.masking import masked
 from regnal.runtime.preflight import problems_of_validation
 
 

@@ -4,15 +4,18 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from regnal.bridges.outgoing import NotSent
 from regnal.bridges.webhook.dead_letters import DeadLetters
 from regnal.bridges.webhook.sender import Letter, Refused, WebhookOptions, WebhookSender
+from regnal.configuration.checking import with_defaults
 from regnal.configuration.local import LocalSource
 from regnal.configuration.problems import ConfigurationError
+from regnal.configuration.schema import LOCAL
+from regnal.configuration.tree import Document
 from regnal.runtime.options import Configured, journal_options, webhook_options
 from regnal.runtime.publishing import dead_letters
 
@@ -29,6 +32,10 @@ Examples:
   regnal webhooks regnal.yml --resend
   regnal webhooks regnal.yml --resend --name chat
 """
+
+
+class _Whole(NamedTuple):
+    document: Document
 
 
 @click.command("webhooks", help=HELP)
@@ -95,6 +102,7 @@ def _resend(options: WebhookOptions, dead: DeadLetters) -> None:
 
 def _configured(file: Path) -> Configured:
     try:
-        return LocalSource(file, dict(os.environ)).read()
+        local = LocalSource(file, dict(os.environ)).read()
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
+    return _Whole(with_defaults(LOCAL, local.document))

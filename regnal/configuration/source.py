@@ -18,7 +18,6 @@ from regnal.configuration.checking import check
 from regnal.configuration.dynamic_copy import FILE_NAME, read_copy, write_copy
 from regnal.configuration.layouts import modernise_dynamic
 from regnal.configuration.local import Local, LocalSource
-from regnal.configuration.masking import masked
 from regnal.configuration.merging import merge
 from regnal.configuration.pinning import pinned
 from regnal.configuration.problems import ConfigurationError
@@ -26,6 +25,7 @@ from regnal.configuration.reading import read_json
 from regnal.configuration.schema import DYNAMIC
 from regnal.configuration.settings import make_settings
 from regnal.configuration.tree import Document, Tree
+from regnal.messages.masking import masked
 from regnal.messages.settings import Settings
 
 logger = logging.getLogger(__name__)

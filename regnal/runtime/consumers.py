@@ -22,7 +22,7 @@ from regnal.journal.public_events import EventReader
 from regnal.journal.reader import Record
 from regnal.journal.stamps import Microseconds, wall_text
 from regnal.journal.stream_layout import message_id, subject_of
-from regnal.messages.base import JsonText
+from regnal.messages.base import JsonText, Seconds
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,9 @@ class NoSink:
 
 class EventTeller:
     """Public events of records: the half of a consumer that all who send events share."""
+
+    linger: Seconds = 0.2
+    """Somebody may act on them."""
 
     def __init__(self, reporter: Reporter, wall: Callable[[], Microseconds]) -> None:
         self._reporter = reporter
@@ -118,6 +121,9 @@ class JournalToBroker:
     """
 
     name = "nats-journal"
+    linger: Seconds = 2.0
+    """It is evidence for later."""
+
     memory: JsonText | None = None
 
     def __init__(self, reporter: Reporter, sink: Sink) -> None:

@@ -55,6 +55,7 @@ from regnal.runtime.options import (
 )
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
+from regnal.runtime.publisher import Publisher
 from regnal.runtime.publishing_metrics import exposition
 from regnal.runtime.recalling import Here, recall
 from regnal.runtime.service_manager import ServiceManager
@@ -105,13 +106,7 @@ class Daemon:
         self._explainer = Explainer(self._journal_directory)
         self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
-        whose = (self._settings.scope, self._settings.name)
-        self._publishers = publishers_of(
-            effective,
-            whose,
-            self._journal_directory,
-            self._journal,
-        )
+        self._publishers = self._make_publishers(effective)
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
             self._bus.voice("postgres"),
@@ -217,6 +212,8 @@ class Daemon:
 
     def _stop(self) -> None:
         """End the parts, those that hear from outside first."""
+        for publisher in self._publishers:
+            publisher.finish()  # all at once: one after the other they would take long
         for bridge in reversed(self._bridges):
             bridge.stop()
         for shell in self._shells:
@@ -243,6 +240,10 @@ class Daemon:
             ),
             None,
         )
+
+    def _make_publishers(self, effective: Effective) -> tuple[Publisher[Any], ...]:
+        whose = (self._settings.scope, self._settings.name)
+        return publishers_of(effective, whose, self._journal_directory, self._journal)
 
     def _make_http(self, effective: Effective) -> HttpBridge:
         stamper = self._journal.stamper

@@ -45,15 +45,18 @@ class DeferredEvents:
         head: Callable[[], RecordNumber],
         wait_beyond: Callable[[RecordNumber, Seconds], bool],
     ) -> None:
-        self._place = (directory, whose, head, wait_beyond)
+        self._place = (directory, whose, wait_beyond)
+        self._head = head
 
     def events(self, asked: EventQuestion) -> Iterator[EventFrame | None]:
         """Raises ValueError at once if a moment cannot be read."""
         if asked.since is not None:
             parse_moment(asked.since, wall_clock())
-        return self._told(asked)
+        return self._told(asked, self._head())
 
-    def _told(self, asked: EventQuestion) -> Iterator[EventFrame | None]:
+    def _told(
+        self, asked: EventQuestion, now: RecordNumber
+    ) -> Iterator[EventFrame | None]:
         """In the thread of whoever reads: an import takes its time."""
         library: Any = importlib.import_module(_SERVING)
-        yield from library.ServedEvents(*self._place).events(asked)
+        yield from library.ServedEvents(*self._place).events(asked, now)

@@ -37,7 +37,7 @@ from regnal.messages.operations import IntentFailed, IntentRefused, PhaseChanged
 from regnal.messages.postgres import OperationFailed
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
-from regnal.runtime.fencing_narrator import tell_of_fencing
+from regnal.runtime.fencing_narrator import FencingMessage, tell_of_fencing
 from regnal.runtime.host_narrator import tell_of_host
 from regnal.runtime.incident_narrator import tell_of_incident
 
@@ -55,6 +55,7 @@ class Narrator:
         self._paused = False
         self._standby_cluster = False
         self._watchdog_required = False
+        self._watchdog_trouble: Message | None = None
         self._last_rule = ""
 
     def __call__(
@@ -94,7 +95,7 @@ class Narrator:
                 | WatchdogActivated()
                 | WatchdogFailed()
             ):
-                tell_of_fencing(message, required=self._watchdog_required)
+                self._tell_of_fencing(message)
             case OperationFailed(command=command, reason=reason, output=output):
                 logger.warning(
                     "%s failed: %s%s",
@@ -110,6 +111,14 @@ class Narrator:
                 self._paused = settings.paused
                 self._standby_cluster = settings.is_standby_cluster
                 self._watchdog_required = settings.watchdog_mode == "required"
+
+    def _tell_of_fencing(self, message: FencingMessage) -> None:
+        """The same trouble of a watchdog, found at each heartbeat, is told once."""
+        if isinstance(message, WatchdogFailed) and message == self._watchdog_trouble:
+            return
+        if isinstance(message, WatchdogFailed | WatchdogActivated):
+            self._watchdog_trouble = message
+        tell_of_fencing(message, required=self._watchdog_required)
 
     def _tell_of_election(self, heard: Envelope[Message], step: Step[object]) -> None:
         rule = step.rule or ""

@@ -25,7 +25,6 @@ from regnal.bridges.postgres.options import (
 from regnal.bridges.webhook.sender import WebhookOptions
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
 from regnal.configuration.checking import with_defaults
-from regnal.configuration.masking import masked_text
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
 from regnal.configuration.schema_publishing import WEBHOOK
@@ -33,6 +32,7 @@ from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
 from regnal.journal.options import DAY, JournalOptions
 from regnal.messages.base import Bytes, Seconds
+from regnal.messages.masking import masked_text
 
 _DEFAULT_NAMESPACES = {"kubernetes": "default"}
 
@@ -223,19 +223,8 @@ def nats_options(configured: Configured) -> NatsSection | None:
     section = configured.document.get("nats")
     if section is None or not section.get("servers"):
         return None
-    servers = tuple(section["servers"])
     return NatsSection(
-        client=NatsOptions(
-            servers=servers,
-            shown=masked_text(", ".join(servers)),
-            username=section.get("username"),
-            password=section.get("password"),
-            token=section.get("token"),
-            credentials=_optional_path(section.get("credentials")),
-            cafile=_optional_path(section.get("cafile")),
-            certfile=_optional_path(section.get("certfile")),
-            keyfile=_optional_path(section.get("keyfile")),
-        ),
+        client=nats_client(section),
         events=section["events"] == "on",
         journal=section["journal"] == "on",
         jetstream=section["jetstream"] == "on",
@@ -246,6 +235,22 @@ def nats_options(configured: Configured) -> NatsSection | None:
         max_age=section["max_age"],
         max_bytes=section.get("max_bytes", -1),
         replicas=section["replicas"],
+    )
+
+
+def nats_client(section: Mapping[str, Any]) -> NatsOptions:
+    """How to speak to the servers of a section `nats`."""
+    servers = tuple(section.get("servers", ()))
+    return NatsOptions(
+        servers=servers,
+        shown=masked_text(", ".join(servers)),
+        username=section.get("username"),
+        password=section.get("password"),
+        token=section.get("token"),
+        credentials=_optional_path(section.get("credentials")),
+        cafile=_optional_path(section.get("cafile")),
+        certfile=_optional_path(section.get("certfile")),
+        keyfile=_optional_path(section.get("keyfile")),
     )
 
 

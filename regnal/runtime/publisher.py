@@ -19,10 +19,6 @@ from regnal.messages.envelope import Envelope, PartName
 
 logger = logging.getLogger(__name__)
 
-LINGER: Seconds = 0.05
-"""After the first new record: what follows at once goes with it, and a failover is not
-disturbed by a thread that wakes for each record."""
-
 SAVE_EVERY: Seconds = 1.0
 """So often the place in the journal is brought to the disk, which others need, too."""
 
@@ -38,6 +34,8 @@ DRAIN_WITHIN: Seconds = 2.0
 """At the daemon's end, for what nobody has been told yet; the rest follows at its next
 start."""
 
+CLOSE_WITHIN: Seconds = 1.0
+
 P = TypeVar("P")
 
 
@@ -47,6 +45,12 @@ class Consumer(Protocol[P]):
     @property
     def name(self) -> str:
         """Of the outbox, in metrics and in the log, such as `nats-events`."""
+        ...
+
+    @property
+    def linger(self) -> Seconds:
+        """How long to wait after the first new record: what follows goes with it, and a
+        failover has the interpreter for itself."""
         ...
 
     @property
@@ -106,6 +110,7 @@ class Publisher(Generic[P]):
         self._until = float("inf")
         self._saved_at = 0.0
         self._told_at = 0.0
+        self._place_told = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     @property
@@ -119,12 +124,17 @@ class Publisher(Generic[P]):
     def perform(self, envelope: Envelope[Command]) -> None:
         raise AssertionError(envelope.message)
 
+    def finish(self) -> None:
+        """Send what there is, and end; `stop` waits for it."""
+        if not self._stopping.is_set():
+            self._until = time.monotonic() + DRAIN_WITHIN
+            self._stopping.set()
+
     def stop(self) -> None:
-        self._until = time.monotonic() + DRAIN_WITHIN
-        self._stopping.set()
-        self._thread.join(DRAIN_WITHIN)
+        self.finish()
+        self._thread.join(max(0.0, self._until - time.monotonic()))
         self._consumer.close()
-        self._thread.join(DRAIN_WITHIN)
+        self._thread.join(CLOSE_WITHIN)
 
     # In the publisher's thread.
 
@@ -142,6 +152,7 @@ class Publisher(Generic[P]):
             else:
                 backoff = FIRST_BACKOFF
         self._save()
+        self._outbox.close()
 
     def _publish(self) -> None:
         """One portion, or a moment's rest.  Raises OSError."""
@@ -152,7 +163,7 @@ class Publisher(Generic[P]):
             if is_ending:
                 self._until = 0.0  # all is told
             elif self._wait_beyond(self._outbox.read_to, IDLE):
-                self._stopping.wait(LINGER)
+                self._stopping.wait(self._consumer.linger)
             return
         for item in items:
             if isinstance(item, Gap):
@@ -196,8 +207,16 @@ class Publisher(Generic[P]):
         try:
             self._outbox.save()
         except OSError as error:
-            # After a restart some of it is sent again: no more than that.
-            logger.debug("%s cannot keep its place: %s", self.name, error)
+            if not self._place_told:
+                logger.warning(
+                    "%s: its place in the journal cannot be kept, so that a restart goes "
+                    "on at an earlier one: %s",
+                    self.name,
+                    error,
+                )
+            self._place_told = True
+        else:
+            self._place_told = False
 
     def _fail(self, why: str) -> None:
         self.tally.failures += 1

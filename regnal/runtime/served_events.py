@@ -11,15 +11,15 @@ from regnal.journal.places import RecordNumber
 from regnal.journal.public_events import EventReader
 from regnal.journal.reader import Record, Window, follow, segments_of
 from regnal.journal.serving import HEARTBEAT
-from regnal.journal.stamps import Microseconds, wall_clock
-from regnal.messages.base import MemberName, Seconds, WallTime
+from regnal.journal.stamps import wall_clock
+from regnal.messages.base import MemberName, Seconds
 from regnal.runtime.consumers import is_wanted
 
 
 class ServedEvents:
-    """See `regnal.bridges.http.event_stream.EventSource`.
+    """What `regnal.runtime.deferred.DeferredEvents` gives.
 
-    Reading begins with the segment before what was asked for, since what was said there
+    Reading begins with the segment of what was asked for, since what was said there before
     tells what later records mean.
     """
 
@@ -27,32 +27,28 @@ class ServedEvents:
         self,
         directory: Path,
         whose: tuple[str, MemberName],
-        head: Callable[[], RecordNumber],
         wait_beyond: Callable[[RecordNumber, Seconds], bool],
-        wall: Callable[[], Microseconds] = wall_clock,
     ) -> None:
-        """`whose`: scope and member.  `head` and `wait_beyond` are those of the journal's writer."""
+        """`whose`: scope and member.  `wait_beyond` is that of the journal's writer."""
         self._directory = directory
         self._reporter = Reporter(*whose)
-        self._head = head
         self._wait_beyond = wait_beyond
-        self._wall = wall
 
-    def events(self, asked: EventQuestion) -> Iterator[EventFrame | None]:
-        """Raises ValueError at once if a moment cannot be read."""
-        since = None if asked.since is None else parse_moment(asked.since, self._wall())
-        return self._told(asked, since)
-
-    def _told(
-        self, asked: EventQuestion, since: WallTime | None
+    def events(
+        self, asked: EventQuestion, now: RecordNumber
     ) -> Iterator[EventFrame | None]:
+        """`now`: the last record of the journal when it was asked.  Raises ValueError."""
+        since = None if asked.since is None else parse_moment(asked.since, wall_clock())
         after = asked.after or 0
-        if asked.after is None and since is None:
-            after = self._head() if asked.follow else 0
-        elif after > self._head():
+        if after > now:
             after = 0  # of a journal that was lost; this one was begun anew
+        if asked.after is None and since is None and asked.follow:
+            after = start = now
+        else:
+            found = segments_of(self._directory, Window(after=after, since=since))
+            start = found[0].first - 1 if found else after
         reader = EventReader(self._reporter)
-        for item in self._records(after, since, ends=not asked.follow):
+        for item in self._records(start, ends=not asked.follow):
             if item is None:
                 yield None
                 continue
@@ -60,14 +56,8 @@ class ServedEvents:
             if item.n > after and (since is None or item.wall >= since):
                 yield from _frames(item.n, events)
 
-    def _records(
-        self, after: RecordNumber, since: WallTime | None, *, ends: bool
-    ) -> Iterator[Record | None]:
-        """From before, so that the reader knows what came before.  None: it waits."""
-        found = segments_of(self._directory, Window(after=after, since=since))
-        start = found[0].first - 1 if found else after
-        if after and after == self._head():
-            start = after  # from now on
+    def _records(self, start: RecordNumber, *, ends: bool) -> Iterator[Record | None]:
+        """Those after `start`; None: it waits."""
         before: RecordNumber = 0
         for item in follow(self._directory, Window(after=start)):
             if isinstance(item, Record):

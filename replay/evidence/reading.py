@@ -12,7 +12,11 @@ from typing import Any
 
 from regnal.journal.chain_check import Damage
 from regnal.journal.reader import EVERYTHING, Record, Window, scan
-from regnal.messages.base import Instant
+from regnal.messages.base import Instant, Seconds
+from regnal.replay.evidence.fitting import unfit, with_plain_numbers
+
+FOREVER: Seconds = 1e10
+"""No host runs for three hundred years."""
 
 _HEAD_BYTES = 600
 """Within them a record of ours has named its type; one that has not is parsed."""
@@ -28,6 +32,8 @@ class Entry:
     record: Record
     at: Instant
     incarnation: int
+    misfits: int = 0
+    """What had to be left out of its data: see `fitting`."""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -84,12 +90,18 @@ def entries(
         if wanted is not None and not _is_wanted(item, wanted):
             continue
         fields = item.fields
-        at = fields.get("at")
-        if not isinstance(at, int | float) or isinstance(at, bool):
+        at = fields["at"]
+        if not 0 <= at < FOREVER:
             continue
         if item.kind == "start" and isinstance(fields.get("incarnation"), int):
             incarnation = fields["incarnation"]
-        yield Entry(item, float(at), incarnation)
+        for name in ("data", "facts"):
+            if name in fields:
+                fields[name] = with_plain_numbers(item.line, fields[name])
+        entry = Entry(item, float(at), incarnation)
+        if item.kind == "message":
+            entry.misfits = unfit(entry.type, entry.data)
+        yield entry
 
 
 def _is_wanted(record: Record, wanted: Wanted) -> bool:

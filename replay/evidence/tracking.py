@@ -149,6 +149,7 @@ class Tracker:
         self.track = Track(member="")
         self._boot = ""
         self._hlc_seen: dict[str, str] = {}
+        self._misfits = 0
         self._sent: dict[str, When] = {}
         """Renewals of the lease that are not answered yet."""
 
@@ -176,6 +177,7 @@ class Tracker:
 
     def take(self, entry: Entry) -> None:
         self.track.records += 1
+        self._misfits += bool(entry.misfits)
         match entry.kind:
             case "start":
                 self._begin(entry)
@@ -187,6 +189,11 @@ class Tracker:
                 self._live(entry)
 
     def finish(self) -> Track:
+        if self._misfits:
+            self.track.troubles.append(
+                f"{self._misfits} records say what no message of their type can say; "
+                "that was left out"
+            )
         return self.track
 
     # Lives.

@@ -172,7 +172,7 @@ def _parameters(candidate: dict[str, Any]) -> dict[str, Any]:
     parameters = verdict.get("parameters") if isinstance(verdict, dict) else None
     return {
         str(p.get("name")): p.get("value")
-        for p in parameters or ()
+        for p in (parameters if isinstance(parameters, list) else ())
         if isinstance(p, dict)
     }
 

@@ -290,18 +290,18 @@ def its_journal_is_missing(look: Look) -> Finding | None:
     """What others saw excludes something at least."""
     if look.life is not None:
         return None
+    missing = (f"the journal of {look.member}, the former leader",)
     reign = look.gap.reign
-    assert reign is not None
-    assert reign.ended is not None
+    if reign is None or reign.ended is None:
+        return Finding("unknown", missing=missing)
     waited = reign.ended - look.ended_writing
     settings = look.evidence.settings(look.others[0], look.ended_writing)
-    expired = waited > settings.get("ttl", 30.0) / 2
+    expired = waited > (settings.get("ttl") or 30.0) / 2
     probes = probes_of(look)
-    facts = {"key_gone_after": waited, "probes": probes}
     return Finding(
         "unknown",
-        facts,
-        missing=(f"the journal of {look.member}, the former leader",),
+        {"key_gone_after": waited, "probes": probes},
+        missing=missing,
         alternatives=_left_over(probes) if expired else RELEASED_EARLY,
     )
 

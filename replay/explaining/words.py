@@ -40,7 +40,7 @@ def sentence_of(reason: Any) -> str:
     parameters = reason.get("parameters")
     values = {
         str(p.get("name")): p.get("value")
-        for p in parameters or ()
+        for p in (parameters if isinstance(parameters, list) else ())
         if isinstance(p, dict)
     }
     try:

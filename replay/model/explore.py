@@ -31,6 +31,8 @@ class Report:
     transitions: int = 0
     depth: int = 0
     seconds: Seconds = 0.0
+    """Of processor time."""
+
     exhausted: bool = False
     """Whether every state within the bounds was reached; else the limit cut it."""
 
@@ -49,19 +51,22 @@ class Limits:
 
     states: int | None = None
     seconds: Seconds | None = None
+    """Of processor time."""
+
     depth: int | None = None
 
 
 Progress = Callable[[Report], None]
 
 
-Start = Literal["settled", "empty", "alone", "leaderless", "diverged"]
+Start = Literal["settled", "empty", "alone", "leaderless", "uneven", "diverged"]
 """Where an exploration begins.
 
 settled: one leads, the others stream, nothing has gone wrong.
 empty: nothing exists yet.
 alone: only the leader runs, the others have been gone for long.
 leaderless: the host of the leader has just died.
+uneven: the same, and of the others only the first has the last acknowledged row.
 diverged: the former leader is gone with a row that nobody else has, another leads.
 """
 
@@ -77,8 +82,11 @@ def beginning(world: World, start: Start) -> State:
         state = _at_rest(world, state)
     elif start == "leaderless":
         state = _without(world, state, (0,))
+    elif start == "uneven":
+        state = _ahead(world, state, (0, 1))._replace(acknowledged=(1,))
+        state = _without(world, state, (0,))
     elif start == "diverged":
-        state = _at_rest(world, _without(world, _ahead(world, state), (0,)))
+        state = _at_rest(world, _without(world, _ahead(world, state, (0,)), (0,)))
     return _bounded(world, state)
 
 
@@ -92,11 +100,12 @@ def _without(world: World, state: State, gone: Iterable[int]) -> State:
     return scene.done()
 
 
-def _ahead(world: World, state: State) -> State:
-    """The leader has a row that nobody else has."""
+def _ahead(world: World, state: State, having: Iterable[int]) -> State:
+    """Only these members have the last row."""
     scene = Scene(world.around, state._replace(next_row=2))
-    server = scene.hosts[0].server
-    scene.server(0, server._replace(log=(*server.log, 1)))
+    for index in having:
+        server = scene.hosts[index].server
+        scene.server(index, server._replace(log=(*server.log, 1)))
     return scene.done()
 
 
@@ -132,7 +141,7 @@ def explore(
 
     `recovers`: from each of them, too, the cluster comes to rest once all is mended.
     """
-    began = time.monotonic()
+    began = time.process_time()
     around = world.around
     sameness = Sameness(around.names, around.tokens, symmetric=world.bounds.symmetric)
     recovery = Recovery(world, sameness) if recovers else None
@@ -162,9 +171,9 @@ def explore(
                 frontier.append((after, new, depth + 1))
         if progress is not None and report.transitions % 1000 < 10:
             report.states = len(reached)
-            report.seconds = time.monotonic() - began
+            report.seconds = time.process_time() - began
             progress(report)
-        if _is_cut(limits, len(reached), time.monotonic() - began):
+        if _is_cut(limits, len(reached), time.process_time() - began):
             return _finished(report, world, reached, began)
     report.exhausted = not frontier
     return _finished(report, world, reached, began)
@@ -190,7 +199,7 @@ def _finished(
     began: float,
 ) -> Report:
     report.states = len(reached)
-    report.seconds = time.monotonic() - began
+    report.seconds = time.process_time() - began
     report.rules = set(world.around.daemons.spoken)
     report.daemon_states = len(world.around.tokens)
     return report

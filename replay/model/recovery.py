@@ -28,10 +28,12 @@ class Recovery:
         self._known: set[int] = set()
 
     def law_that_is_broken(self, state: State) -> str | None:
-        state = self._mended(state)
         passed = 0
         keys: list[int] = []
         for _ in range(MOVES_TO_REST):
+            if not keys or any(host.daemon is None for host in state.hosts):
+                # Also a daemon that was told to end, and has ended since.
+                state = self._mended(state)
             key = self._sameness.key(state)
             if key in self._known or is_at_rest(self._world, state):
                 self._known.update(keys, (key,))

@@ -18,6 +18,7 @@ def story(world: NamedWorld, report: Report) -> list[str]:
         state, rules, law = made
         if move.kind == "time passes":
             at += int(move.what.split()[0])
+            lines += [f"{at:4} s  {law}"] if law is not None else []
             continue
         lines.append(f"{at:4} s  {move_text(move, names)}")
         lines += [f"        {names[i]}: {actor} > {rule}" for i, actor, rule in rules]

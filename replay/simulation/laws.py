@@ -31,6 +31,12 @@ class Facts(Protocol):
     store: SimulatedStore
     snapshots: dict[MemberName, StatusSnapshot]
     lease_until: dict[MemberName, Instant]
+    guards: dict[MemberName, Instant]
+    """When each guard that is armed fences."""
+
+    has_guards: bool
+    """Whether one was ever armed: the first primary of a cluster is one before."""
+
     resumed_at: Instant
 
     @property
@@ -48,8 +54,8 @@ class Facts(Protocol):
 
 
 def check_writers(facts: Facts) -> None:
-    """Laws 1, 2 and 6, after every event: one member takes writes, under its own lease
-    and no longer than its guard allows, and one says so.
+    """Laws 1, 2 and 6, after every event: one member takes writes, under its own lease,
+    with its guard armed and no longer than that allows, and one says so.
 
     A new cluster's first primary exists a moment before its lease; in pause a
     person decides.
@@ -67,6 +73,9 @@ def check_writers(facts: Facts) -> None:
         return
     if now > facts.lease_until.get(writer, 0.0) - _fenced_before(facts, writer) + GRACE:
         raise _broken(facts, f"law 1: {writer} takes writes without a lease")
+    has_to_be_guarded = facts.has_guards and facts.settings_of(writer).guard
+    if has_to_be_guarded and writer not in facts.guards:
+        raise _broken(facts, f"law 2: {writer} takes writes without a guard")
     _check_what_is_told(facts)
 
 

@@ -104,6 +104,9 @@ class World:
         self._guarded: dict[MemberName, Daemon] = {}
         """The daemons that know that their guard is armed."""
 
+        self.has_guards = False
+        """Whether one was ever armed: the first primary of a cluster is one before."""
+
         self.fenced: list[tuple[float, MemberName]] = []
         self.lease_until: dict[MemberName, Instant] = {}
         """Until when each member may at most believe that it has the lease."""
@@ -514,6 +517,7 @@ class World:
         if not (order.unless_armed and name in self.guards):
             deadline = order.deadline
             self.guards[name] = deadline
+            self.has_guards = True
             self.scheduler.at(deadline, lambda: self._fence(name, deadline))
         if self._guarded.get(name) is not daemon:
             self._guarded[name] = daemon

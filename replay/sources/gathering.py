@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from regnal.bridges.http.options import ClientOptions
+from regnal.bridges.nats.options import NatsOptions
 from regnal.journal.ledger import Head
 from regnal.journal.progress import Progress
 from regnal.journal.survey import Configuration
@@ -24,6 +25,8 @@ class Question:
 
     client: ClientOptions
     progress: Progress
+    nats: NatsOptions | None = None
+    """How to speak to NATS; None: as the place says."""
 
 
 @dataclass(frozen=True, slots=True)

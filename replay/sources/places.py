@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from regnal.configuration.masking import masked_text
+from regnal.messages.masking import masked_text
 from regnal.replay.sources.files import find_in_directory, find_in_file
 from regnal.replay.sources.gathering import Gathered, Question, Workshop
 from regnal.replay.sources.rest import find_in_clusters

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from regnal.configuration.masking import masked_text
 from regnal.journal.stream_layout import PREFIX, STREAM, name_in, subjects_of
 from regnal.messages.base import Bytes, Seconds
+from regnal.messages.masking import masked_text
 from regnal.replay.sources.gathering import FoundJournal, Gathered, Question, Workshop
 from regnal.replay.sources.spool import Spool
 
@@ -107,7 +107,9 @@ class _Reading:
         """Raises _NotUsable, OSError."""
         library = _library()
         try:
-            with library.StreamReader(self._place.server) as reader:
+            with library.StreamReader(
+                self._place.server, self._question.nats
+            ) as reader:
                 self._read(reader)
         except library.StreamUnreadable as error:
             if not self._spools:

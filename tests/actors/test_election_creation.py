@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from regnal.actors import election_creation as rules
-from regnal.actors.election_state import Election
+from regnal.actors.election_state import Election, Switchover
 from regnal.messages.cluster import KeyRefused, KeyUnconfirmed, KeyWritten
 from regnal.messages.daemon import ExitDaemon
 from regnal.messages.lease import AcquireLeader, LeaderReleased, ReleaseLeader
@@ -193,6 +193,11 @@ SPEAKS = {
         with_settings(CRASHED, primary_start_timeout=0),
         (ReleaseLeader,),
     ),
+    "ELEC-14: it crashed while it stopped for a switchover": Case(
+        rules.release_the_lease_of_a_dead_primary,
+        replace(DEAD, switchover=Switchover("pg2", asked_by_failover=False)),
+        (ReleaseLeader,),
+    ),
     "ELEC-12: a request waits": Case(
         rules.release_the_lease_of_a_dead_primary,
         with_cluster(CRASHED, failover=request(candidate="pg2")),
@@ -373,6 +378,14 @@ SILENT = {
             postgres=STOPPED.postgres,
         ),
     ),
+    "P-ELEC-02: it stopped for a switchover, and hands the key over": Case(
+        rules.release_the_lease_of_a_dead_primary,
+        replace(
+            DEAD,
+            switchover=Switchover("pg2", asked_by_failover=False),
+            shutdown_lsn=1100,
+        ),
+    ),
     "flows 4: it is handed over": Case(
         rules.release_the_lease_of_a_dead_primary, replace(DEAD, handed_to="pg2")
     ),
@@ -436,6 +449,15 @@ def test_a_refused_key_is_not_asked_for_again_at_once() -> None:
     assert not any(isinstance(message, TakeInitialize) for message in refused.said)
     again = decide(refused.state, at=NOW + 0.5)
     assert any(isinstance(message, TakeInitialize) for message in again.said)
+
+
+def test_a_primary_that_crashed_in_a_switchover_starts_again_without_it() -> None:
+    """ELEC-11: nobody has its last record for sure, so that there is no hand-over; it
+    held the lease for ever, and nobody led."""
+    crashed = replace(CRASHED, switchover=Switchover("pg2", asked_by_failover=False))
+    step = decide(crashed)
+    assert step.rule == "start_the_primary_again"
+    assert step.state.switchover is None
 
 
 def test_a_key_that_nobody_knows_of_does_not_bootstrap_data_away() -> None:

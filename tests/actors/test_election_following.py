@@ -9,6 +9,7 @@ import pytest
 
 from regnal.actors import election_following as rules
 from regnal.messages.cluster import ClusterObserved
+from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import FollowLeader, IntentFulfilled, IntentRefused
 from regnal.messages.reasons import because
 from tests.actors.builders import member, seen, tags
@@ -36,6 +37,9 @@ CHECKING = replace(
     following=PG2,
 )
 """Our stopped data are to be compared with pg2's, who does not lead any more."""
+
+HANDED = replace(with_cluster(CHECKING, leader="pg1"), lease_until=NOW + 20)
+"""Meanwhile pg2, which ended, has handed us the lease: it waits for us in its turn."""
 
 
 def follow(upstream: object, check: bool, leader: str) -> FollowLeader:
@@ -66,6 +70,9 @@ SPEAKS = {
     "RWD-05: the leader to compare with is gone": Case(
         rules.wait_no_longer_for_a_leader_that_is_gone, CHECKING, (FollowLeader,)
     ),
+    "ELEC-14: the lease found us waiting for another who waits for us": Case(
+        rules.release_a_lease_that_found_us_waiting, HANDED, (ReleaseLeader,)
+    ),
 }
 SILENT = {
     "REPL-10: it follows": Case(rules.follow_the_leader, STANDBY),
@@ -89,6 +96,20 @@ SILENT = {
     "RWD-05: our standby runs meanwhile": Case(
         rules.wait_no_longer_for_a_leader_that_is_gone,
         replace(CHECKING, postgres=STANDBY.postgres),
+    ),
+    "ELEC-14: we wait for nobody, and shall lead": Case(
+        rules.release_a_lease_that_found_us_waiting, replace(HANDED, following=None)
+    ),
+    "ELEC-14: we wait for the leader": Case(
+        rules.release_a_lease_that_found_us_waiting,
+        with_cluster(HANDED, leader="pg2"),
+    ),
+    "ELEC-14: our standby runs, and can be promoted": Case(
+        rules.release_a_lease_that_found_us_waiting,
+        replace(HANDED, postgres=STANDBY.postgres),
+    ),
+    "ELEC-14: the lease is not ours": Case(
+        rules.release_a_lease_that_found_us_waiting, replace(HANDED, lease_until=None)
     ),
     "RWD-05: nobody to compare with was found": Case(
         rules.wait_no_longer_for_a_leader_that_is_gone,

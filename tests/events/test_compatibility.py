@@ -20,6 +20,8 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 FROZEN: dict[str, dict[str, Any]] = json.loads((DATA / "v1.json").read_text())
 """By type: what an old subscriber knows."""
 
+NAMES = [word.name for word in WORDS]
+
 SAID = Said("pg2/7/1", "2026-11-23T07:31:02Z")
 
 
@@ -88,6 +90,12 @@ def test_the_document_is_valid_asyncapi() -> None:
 def test_the_document_in_docs_is_that_of_the_program() -> None:
     written = json.loads((DOCS / "schemas" / "asyncapi.json").read_text())
     assert written == asyncapi_document(), "make lists"
+
+
+def test_the_table_in_docs_has_every_event() -> None:
+    page = (DOCS / "events.md").read_text()
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert [name for name in rows if name in NAMES] == NAMES, "make lists"
 
 
 def test_its_schemas_describe_what_is_told() -> None:

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.server
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PATIENCE = 60.0
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 OPTIONS = (
     "-c listen_addresses=127.0.0.1,127.0.0.2 -c fsync=off -c shared_buffers=16MB "
     "-c port={port} -c unix_socket_directories={folder}"
@@ -126,9 +127,37 @@ logfile = {folder}/pgbouncer.log
 """
 
 
-@pytest.mark.skipif(
-    shutil.which("pgbouncer") is None, reason="pgbouncer is not installed"
-)
+def address_behind(port: str) -> str | None:
+    """Which server PgBouncer leads to; None: none, at the moment."""
+    try:
+        session = psycopg2.connect(
+            f"host=127.0.0.1 port={port} user=postgres dbname=app"
+        )
+    except psycopg2.OperationalError:
+        return None
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("SELECT host(inet_server_addr())")
+            row = cursor.fetchone()
+            return str(row[0]) if row else None
+    except psycopg2.Error:
+        return None
+    finally:
+        session.close()
+
+
+def promoted(host: str, port: str, time: str) -> str:
+    url = f"postgres://{host}:{port}/postgres"
+    event = PostgresPromoted(timeline=2, lsn=1, conn_url=url)
+    return told(event, time).json_bytes().decode()
+
+
+def elected(host: str, port: str, time: str) -> str:
+    url = f"postgres://{host}:{port}/postgres"
+    return told(LeaderElected(leader="pg1", conn_url=url), time).json_bytes().decode()
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
 def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
     folder, port = postgres.folder, free_port()
     (folder / "databases.ini").write_text(
@@ -138,48 +167,16 @@ def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
     ini = folder / "pgbouncer.ini"
     ini.write_text(CONFIGURATION.format(folder=folder, port=port))
     console = f"host=127.0.0.1 port={port} user=admin dbname=pgbouncer"
-    pgbouncer = shutil.which("pgbouncer")
-
-    def address() -> str | None:
-        session = psycopg2.connect(
-            f"host=127.0.0.1 port={port} user=postgres dbname=app"
-        )
-        try:
-            with session.cursor() as cursor:
-                cursor.execute("SELECT host(inet_server_addr())")
-                row = cursor.fetchone()
-                return str(row[0]) if row else None
-        except psycopg2.Error:
-            return None
-        finally:
-            session.close()
-
-    def answers() -> bool:
-        try:
-            return address() == "127.0.0.1"
-        except psycopg2.OperationalError:
-            return False
-
-    def moved(host: str, time: str, event: type[Event] = PostgresPromoted) -> str:
-        url = f"postgres://{host}:{postgres.port}/postgres"
-        common = {"conn_url": url}
-        if event is PostgresPromoted:
-            return (
-                told(PostgresPromoted(timeline=2, lsn=1, **common), time)
-                .json_bytes()
-                .decode()
-            )
-        return told(LeaderElected(leader="pg1", **common), time).json_bytes().decode()
 
     follow = (
         *(sys.executable, EXAMPLES / "repoint_pgbouncer.py", "--database", "app"),
         *("--include", folder / "databases.ini", "--console", console),
     )
     with (
-        program(pgbouncer, "-q", ini),
+        program(PGBOUNCER, "-q", ini),
         program(*follow, stdin=subprocess.PIPE) as follower,
     ):
-        wait("pgbouncer", answers)
+        wait("pgbouncer", lambda: address_behind(port) == "127.0.0.1")
         assert follower.stdin is not None
 
         def say(line: str) -> None:
@@ -187,11 +184,12 @@ def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
             follower.stdin.write(line + "\n")
             follower.stdin.flush()
 
-        say(moved("127.0.0.2", "2026-11-23T07:31:02Z"))
-        wait("the new primary", lambda: address() == "127.0.0.2")
-        say(moved("127.0.0.1", "2026-11-23T07:00:00Z"))  # late, from who was away
-        say(moved("127.0.0.1", "2026-11-23T08:00:00Z", LeaderElected))
-        wait("the next primary", lambda: address() == "127.0.0.1")
+        say(promoted("127.0.0.2", postgres.port, "2026-11-23T07:31:02Z"))
+        wait("the new primary", lambda: address_behind(port) == "127.0.0.2")
+        # Late, from who was away.
+        say(promoted("127.0.0.1", postgres.port, "2026-11-23T07:00:00Z"))
+        say(elected("127.0.0.1", postgres.port, "2026-11-23T08:00:00Z"))
+        wait("the next primary", lambda: address_behind(port) == "127.0.0.1")
         follower.stdin.close()
         assert follower.wait(PATIENCE) == 0
         assert follower.stdout is not None

@@ -5,9 +5,12 @@ A `Harm` changes the files of a journal and says which of its lines it touched.
 
 import gzip
 import json
+import math
+import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -247,6 +250,93 @@ def forgeries(draw: st.DrawFn, contents: Contents) -> Harm:
             index += 1
         changed[name] = b"".join(made)
     return Harm(f"forged {sorted(forged)}", changed, touched, is_seen=False)
+
+
+ODD: Sequence[Any] = (
+    *(None, True, 0, -1, 1.5, 2**70, -(2**70), 10**400, 1e308, math.nan, -math.inf),
+    *("", "x" * 3000, "\x00\x1b[31m<script>alert(1)</script>", "{member}", "-5"),
+    *("NaN", "Infinity", "2026-13-45", "pg1/2/3", "9" * 400, "../../etc/passwd"),
+    *([], [[]], {}, {"a": 1}, [None], [{}], ["pg1"], {"code": 5, "parameters": 5}),
+)
+"""What no field expects; most fields expect some."""
+
+
+@st.composite
+def falsehoods(draw: st.DrawFn, contents: Contents) -> Harm:
+    """In some records one field is something else, or missing; hashes are right again.
+
+    Chance says where, not hypothesis: it takes many before one matters.
+    """
+    seed = draw(st.integers(0, 2**32))
+    chance = random.Random(seed)
+    count = draw(st.sampled_from((1, 20, 150)))
+    last = len(lines_of(contents)) - 1
+    wrong = {chance.randint(0, last) for _ in range(count)}
+
+    def false(index: int, body: bytes) -> bytes:
+        return _with_a_falsehood(body, chance) if index in wrong else body
+
+    changed = rewritten(contents, false)
+    return Harm(f"{count} falsehoods of seed {seed}", changed, is_seen=False)
+
+
+def _with_a_falsehood(body: bytes, chance: random.Random) -> bytes:
+    record = json.loads(b"{%b}" % body)
+    holder, name = chance.choice(list(_places(record)))
+    if chance.random() < 0.1:
+        del holder[name]
+    else:
+        holder[name] = chance.choice(ODD)
+    return json.dumps(record).encode()[1:-1]
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in the value, with every name or number in it."""
+    if isinstance(value, dict | list):
+        for name in value if isinstance(value, dict) else range(len(value)):
+            yield value, name
+            yield from _places(value[name])
+
+
+def foreign(contents: Contents, scope: str) -> Contents:
+    """As a member of another cluster would have written it."""
+    old, new = b'"demo"', json.dumps(scope).encode()
+    return rewritten(contents, lambda index, body: body.replace(old, new))
+
+
+def of_the_future(contents: Contents) -> Contents:
+    """As a newer version might write it: every message has a higher version, a field
+    more, and in each value one field more."""
+
+    def newer(index: int, body: bytes) -> bytes:
+        if b'"kind":"message"' not in body:
+            return body
+        record = json.loads(b"{%b}" % body)
+        record["v"] += 1
+        record["data"]["of_the_future"] = [1]
+        for value in record["data"].values():
+            if isinstance(value, dict):
+                value["of_the_future"] = "more"
+        return json.dumps(record, separators=(",", ":")).encode()[1:-1]
+
+    return rewritten(contents, newer)
+
+
+def rewritten(contents: Contents, new: Callable[[int, bytes], bytes]) -> Contents:
+    """With the body of each record that `new` makes of its index and its old body, and
+    every hash right."""
+    changed = Contents()
+    own: Hash = NO_HASH
+    index = 0
+    for name, content in sorted(contents.items()):
+        made = []
+        for text in _lines(content):
+            body = new(index, _body(text, own))
+            whole, own = line(index + 1, body, own)
+            made.append(whole)
+            index += 1
+        changed[name] = b"".join(made)
+    return changed
 
 
 def _body(text: bytes, previous: Hash) -> bytes:

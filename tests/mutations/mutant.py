@@ -37,9 +37,6 @@ class Mutant:
     recovers: bool = False
     """Whether it is liveness that is broken: from some state there is no way to rest."""
 
-    is_quick: bool = True
-    """Whether it is caught within a second or two."""
-
 
 @contextmanager
 def broken(mutant: Mutant) -> Iterator[None]:

@@ -46,6 +46,9 @@ from tests.mutations.mutant import Mutant, Patch
 Rule = Callable[[Election, Instant], Conclusion | None]
 ASYNCHRONOUS = Bounds(reorderings=0, writes=0, mended=())
 SYNCHRONOUS = Bounds(reorderings=0, mended=(), synchronous_mode="on")
+QUORUM = replace(
+    SYNCHRONOUS, synchronous_mode="quorum", members=3, writes=0, symmetric=False
+)
 THAW: Any = ("thaw daemon",)
 START: Any = ("start daemon",)
 
@@ -396,6 +399,12 @@ MUTANTS: tuple[Mutant, ...] = (
         begins="leaderless",
     ),
     Mutant(
+        "lead without the votes",
+        (_always(election_race, "_has_the_votes", True),),
+        _only(QUORUM, "kill host"),
+        begins="uneven",
+    ),
+    Mutant(
         "promote without claiming the sync key",
         (
             _without(election_race.claim_the_sync_key),
@@ -496,12 +505,6 @@ LIVENESS: tuple[Mutant, ...] = (
         (_without(election_creation.clone_this_member),),
         _only(ASYNCHRONOUS, faults=0),
         begins="empty",
-        recovers=True,
-    ),
-    Mutant(
-        "wait for ever for a candidate that does not come",
-        (_without(election_race.leave_the_race_to_a_better_one),),
-        _only(ASYNCHRONOUS, "kill host"),
         recovers=True,
     ),
 )

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from regnal.demo.cluster import Amend, as_it_is
-from tests.scenarios.journals import Replays, assert_chains_are_whole
+from tests.scenarios.journals import (
+    Replays,
+    assert_chains_are_whole,
+    assert_one_primary_at_a_time,
+)
 from tests.servers.etcd import EtcdCluster, needs_etcd
 from tests.servers.members import EmbeddedRaft, Stage, StoreSwitch, ThreeEtcd, stage
 
@@ -44,6 +48,7 @@ def amend() -> Amend:
 def shared_stage(
     store: StoreSwitch, synchronous: bool, amend: Amend, request: pytest.FixtureRequest
 ) -> Iterator[Stage]:
+    """In the end nothing shows two primaries."""
     failed_before = request.session.testsfailed
     with stage(store, amend, synchronous=synchronous) as playing:
         yield playing
@@ -51,6 +56,11 @@ def shared_stage(
             print(f"\n  no commit for {seconds:6.2f} s: {what}", end="")  # noqa: T201
         if request.session.testsfailed > failed_before:
             playing.is_evidence = True
+        try:
+            assert_one_primary_at_a_time(playing.members)
+        except AssertionError:
+            playing.is_evidence = True
+            raise
 
 
 @pytest.fixture(scope="module")

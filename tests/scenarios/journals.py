@@ -1,12 +1,13 @@
-"""What every scenario ends with: the journals are whole, and replay to the same."""
+"""What scenarios end with: the journals are whole, replay to the same, and explain it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from regnal.actors.cast import DECIDERS
 from regnal.demo.cluster import Member
 from regnal.journal.reader import follow
 from regnal.journal.verification import verify
 from regnal.journal.witnesses import seen_by_others
+from regnal.replay.explaining.explain import Investigation
 from regnal.replay.playback.player import Player
 from regnal.replay.telling.differences import difference_text
 from regnal.replay.verify import Verification, Verifier
@@ -73,3 +74,29 @@ class _Replay:
         if result.differences:
             yield difference_text(result.differences[:SHOWN])
         yield from result.troubles[:SHOWN]
+
+
+def assert_one_primary_at_a_time(members: Iterable[Member]) -> None:
+    """As far as the journals show, no two took writes at once (law 1)."""
+    troubles = investigated(members).troubles
+    assert not [one.text for one in troubles if one.code == "TWO_PRIMARIES"]
+
+
+def assert_explained(
+    members: Iterable[Member], cause: str, *, former: Member, leader: Member
+) -> None:
+    """The last outage of `former` as leader is told with this cause, and that `leader`
+    took over, or went on."""
+    outages = [
+        incident
+        for incident in investigated(members).listed()
+        if incident.outage is not None and incident.member == former.name
+    ]
+    assert outages, f"no outage of {former.name} is told"
+    last = outages[-1]
+    told = (last.cause, last.successor)
+    assert told == (cause, leader.name), last.sentence
+
+
+def investigated(members: Iterable[Member]) -> Investigation:
+    return Investigation({member.name: member.journal for member in members})

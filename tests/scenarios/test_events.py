@@ -49,6 +49,32 @@ def kill_postmaster(cluster: Stage, member: Member) -> None:
     cluster.wait("its end", lambda: not psutil.pid_exists(pid))
 
 
+def kill_what_there_is(
+    cluster: Stage, server: NatsServer, *, is_postgres_alone: bool
+) -> None:
+    """The leader while NATS is away, then another daemon while it sends what waited."""
+    former = cluster.leader()
+    server.__exit__()  # SIGKILL
+    if is_postgres_alone:
+        kill_postmaster(cluster, former)
+    else:
+        cluster.cluster.kill(former)
+        server.__enter__()
+        cluster.wait_for_another_leader(former)
+        server.__exit__()
+        cluster.cluster.start(former)
+    cluster.wait_until_complete()
+    server.__enter__()
+    victim = cluster.replicas()[0]
+    cluster.cluster.kill_daemon(victim)
+    cluster.cluster.start(victim)
+    cluster.wait(
+        "its answer",
+        lambda m=victim: cluster.cluster.status(m, "health") == 200,  # type: ignore[misc]
+    )
+    cluster.wait_until_complete()
+
+
 def told(member: Member) -> list[CloudEvent]:
     reader = EventReader(Reporter(SCOPE, member.name))
     return [event for record in records(member) for event in reader.read(record)]
@@ -65,26 +91,7 @@ def test_nothing_is_lost_while_everything_is_killed(
     cluster: Stage, server: NatsServer, tmp_path: Path
 ) -> None:
     for number in range(ROUNDS):
-        former = cluster.leader()
-        server.__exit__()  # SIGKILL
-        if number == 1:
-            kill_postmaster(cluster, former)
-        else:
-            cluster.cluster.kill(former)
-            server.__enter__()
-            cluster.wait_for_another_leader(former)
-            server.__exit__()
-            cluster.cluster.start(former)
-        cluster.wait_until_complete()
-        server.__enter__()
-        victim = cluster.replicas()[0]
-        cluster.cluster.kill_daemon(victim)  # while it sends what has waited
-        cluster.cluster.start(victim)
-        cluster.wait(
-            "its answer",
-            lambda m=victim: cluster.cluster.status(m, "health") == 200,  # type: ignore[misc]
-        )
-        cluster.wait_until_complete()
+        kill_what_there_is(cluster, server, is_postgres_alone=number == 1)
     former, candidate = cluster.leader(), cluster.replicas()[0]
     cluster.ctl(
         "switchover", "--leader", former.name, "--candidate", candidate.name, "--force"

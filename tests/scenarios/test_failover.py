@@ -17,6 +17,7 @@ from regnal.messages.host import StallNoticed
 from regnal.replay.autopsy import diagnose
 from regnal.runtime.stalls import NAP, STALL
 from tests.scenarios.conftest import STORES
+from tests.scenarios.journals import assert_explained
 from tests.servers.members import (
     PATIENCE,
     TTL,
@@ -67,6 +68,7 @@ def test_a_switchover_makes_the_named_candidate_the_primary(cluster: Stage) -> N
     assert cluster.writer.missing() == []
     assert not heard(former, "rewind_postgres"), "its shutdown record was replicated"
     assert other in cluster.replicas()
+    assert_explained(cluster.members, "switchover", former=former, leader=candidate)
 
 
 def test_a_killed_postmaster_is_started_again(cluster: Stage) -> None:
@@ -79,6 +81,8 @@ def test_a_killed_postmaster_is_started_again(cluster: Stage) -> None:
     cluster.wait_until_complete()
     assert cluster.note_outage("postmaster killed", before) < OUTAGE_LIMIT
     assert cluster.writer.missing() == []
+    now = cluster.leader()
+    assert_explained(cluster.members, "postgres_killed", former=leader, leader=now)
 
 
 def test_a_daemon_killed_alone_leaves_postgresql_running(cluster: Stage) -> None:
@@ -122,6 +126,7 @@ def test_a_killed_host_is_replaced_and_rejoins_by_rewind(cluster: Stage) -> None
     assert not heard(victim, "postgres_cloned", begin)
     for member in cluster.members:
         assert cluster.sql(member, "SELECT count(*) FROM diverged") == [(0,)]
+    assert_explained(cluster.members, "host_lost", former=victim, leader=successor)
 
 
 def test_nobody_writes_without_the_store(cluster: Stage) -> None:

@@ -14,6 +14,7 @@ from regnal.demo.cluster import Amend, Document, Member
 from regnal.journal.verification import verify
 from regnal.replay.case import opened
 from tests.replay.sources.cases import lines_in
+from tests.scenarios.journals import assert_explained
 from tests.servers.members import (
     TTL,
     Stage,
@@ -132,7 +133,7 @@ def test_a_leader_that_is_stopped_hands_over(cluster: Stage) -> None:
     leader, before = cluster.leader(), time.monotonic()
     assert cluster.cluster.stop_daemon(leader) == 0
     assert postmaster_pid(leader) == 0
-    cluster.wait_for_another_leader(leader)
+    successor = cluster.wait_for_another_leader(leader)
     cluster.wait_for_commits()
     assert cluster.note_outage("leader stopped by SIGTERM", before) < TTL
     assert cluster.writer.missing() == []
@@ -140,6 +141,9 @@ def test_a_leader_that_is_stopped_hands_over(cluster: Stage) -> None:
     cluster.cluster.start(leader)
     cluster.wait_until_complete()
     assert not heard(leader, "rewind_postgres", begin)
+    assert_explained(
+        cluster.members, "leader_shut_down", former=leader, leader=successor
+    )
 
 
 def test_a_member_whose_script_refuses_is_not_promoted(cluster: Stage) -> None:
@@ -175,12 +179,13 @@ def test_a_frozen_daemon_is_fenced_before_another_leads(cluster: Stage) -> None:
     cluster.wait("the guard", lambda: not cluster.accepts_writes(frozen))
     fenced_after = time.monotonic() - before
     assert fenced_after < TTL
-    cluster.wait_for_another_leader(frozen)
+    successor = cluster.wait_for_another_leader(frozen)
     assert not cluster.accepts_writes(frozen)
     cluster.wait_for_commits()
     cluster.cluster.signal_daemon(frozen, signal.SIGCONT)
     cluster.wait_until_complete()
     assert cluster.leader() is not frozen
+    assert_explained(cluster.members, "daemon_frozen", former=frozen, leader=successor)
     cluster.note_outage(f"daemon frozen (fenced after {fenced_after:.1f} s)", before)
 
 

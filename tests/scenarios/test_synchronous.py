@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.scenarios.journals import assert_explained
 from tests.servers.members import Stage
 
 pytestmark = pytest.mark.server
@@ -34,6 +35,7 @@ def test_nothing_acknowledged_is_lost_with_the_host_of_the_primary(
     cluster.cluster.start(victim)
     cluster.wait_until_complete()
     assert cluster.writer.missing() == []
+    assert_explained(cluster.members, "host_lost", former=victim, leader=successor)
 
 
 def synchronous_standbys(cluster: Stage) -> list[str]:

@@ -1,6 +1,7 @@
 """The bridge to the guard: it outlives the daemon, is taken over, replaced, and told of."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,19 +36,19 @@ from tests.bridges.guard.pretending import (
     wait_for,
 )
 
-ROOT = Path(__file__).parents[3]
 DAEMON = """
-import sys, time
-from pathlib import Path
-from regnal.journal.stamps import boot_clock as now
-from regnal.messages.fencing import ArmGuard
-from tests.bridges.guard.pretending import Said, a_bridge, order
-bridge = a_bridge(Path(sys.argv[1]), Said())
-bridge.start()
-bridge.perform(order(ArmGuard(deadline=now() + 0.8, lease_until=now() + 2)))
-print("armed", flush=True)
+import socket, subprocess, sys, time
+program, protocol, address, *places = sys.argv[1:]
+subprocess.run([sys.executable, "-I", "-S", program, protocol, address, *places],
+               start_new_session=True)
+guard = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+guard.connect(chr(0) + address)
+now = time.clock_gettime(time.CLOCK_BOOTTIME)
+guard.send(f"arm {now + 0.8} {now + 2} 0".encode())
+print(guard.recv(10), flush=True)
 time.sleep(60)
 """
+"""What a daemon does for its guard; one that loads little starts at once."""
 
 
 @pytest.fixture
@@ -91,10 +92,16 @@ def test_the_guard_fences_when_its_daemon_is_dead_or_frozen(
     the next life of the daemon tells of it."""
     process = postmaster(data)
     daemon = subprocess.Popen(
-        [sys.executable, "-c", DAEMON, str(data)], cwd=ROOT, stdout=subprocess.PIPE
+        [
+            sys.executable,
+            *("-c", DAEMON, guard_process.__file__, guard_process.PROTOCOL),
+            *(str(address_of(data)), str(data), str(data.parent / "guard.jsonl")),
+        ],
+        stdout=subprocess.PIPE,
     )
     assert daemon.stdout is not None
-    assert daemon.stdout.readline() == b"armed\n"
+    while b"ok" not in (line := daemon.stdout.readline()):
+        assert line, "it ended"
     daemon.send_signal(number)
     assert ended_within(process, 5)
     process.wait()
@@ -271,6 +278,34 @@ def test_guards_of_other_directories_are_not_ours(data: Path, tmp_path: Path) ->
     assert address_of(link) == address_of(data), "one guard, whatever the path"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+def test_who_pretends_to_be_the_guard_is_not_believed(
+    data: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may take the name, and would say `ok` to everything."""
+    monkeypatch.setattr(guard_bridge, "ATTEMPTS", 1)
+    program = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+        "s.bind(chr(0) + sys.argv[1]); s.listen(); print(flush=True); sys.stdin.read()"
+    )
+    impostor = subprocess.Popen(
+        ["/usr/bin/python3", "-c", program, str(address_of(data))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        user=65534,
+        cwd="/",
+    )
+    assert impostor.stdout is not None
+    impostor.stdout.readline()
+    bridge = a_bridge(data, said)
+    bridge.start()
+    bridge.stop()
+    impostor.communicate()
+    (failed,) = said.messages
+    assert isinstance(failed, GuardFailed)
+    assert f"process {impostor.pid} of user 65534 listens in its place" in failed.error
+
+
 LINE = {
     "pid": 7,
     "deadline": 9.0,
@@ -279,7 +314,6 @@ LINE = {
     "took": 0.5,
     "left": 0,
     "wall": 1_900_000_000.25,
-    "boot": "b",
 }
 
 

@@ -17,6 +17,7 @@ from regnal.bridges.http.explaining import Explain
 from regnal.bridges.http.journal_stream import JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
 from regnal.bridges.http.reads import nothing_known
+from regnal.bridges.http.service import MoreMetrics
 from regnal.journal.stamps import Clocks, Stamper
 from regnal.messages.base import Command, Instant, Message
 from regnal.messages.envelope import Envelope, HybridTime
@@ -236,6 +237,7 @@ def serving(
     journal: JournalSource | None = None,
     explain: Explain | None = None,
     events: EventSource | None = None,
+    more_metrics: MoreMetrics | None = None,
 ) -> Iterator[Api]:
     """`clocks`: None: of a member that is alone."""
     daemon = Daemon(answering)
@@ -252,6 +254,7 @@ def serving(
         journal=journal,
         explain=explain,
         events=events,
+        more_metrics=more_metrics,
     )
     daemon.bridge = bridge
     bridge.start()

@@ -112,6 +112,16 @@ def test_documents(api: Api) -> None:
     assert api.status("/failsafe") == 502
 
 
+def test_metrics_of_other_parts_come_with_the_same_labels() -> None:
+    def more(labels: str) -> str:
+        return f"regnal_outbox_up{{{labels}}} 1\n"
+
+    with serving(more_metrics=more) as api:
+        lines = api.ask("GET", "/metrics").text.splitlines()
+        assert 'regnal_outbox_up{scope="demo",name="pg1"} 1' in lines
+        assert any(line.startswith("patroni_version{") for line in lines)
+
+
 def test_metrics(api: Api) -> None:
     """METRICS-01."""
     api.publish(

@@ -176,6 +176,19 @@ def test_a_stream_is_read_and_followed_across_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
+@needs_nats
+def test_the_configuration_says_who_we_are(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, account=("reader", "hunter2")) as server:
+        server.publish(STREAM, ["regnal.events.*.>"], [published(told())])
+        refused = run(server.url, status=1)
+        assert "uthorization" in refused
+        file = tmp_path / "regnal.yml"
+        account = {"username": "reader", "password": "hunter2"}
+        file.write_text(json.dumps({"nats": {"servers": [server.url], **account}}))
+        assert "leader.elected" in run(server.url, "-c", str(file))
+
+
+@pytest.mark.server
 @pytest.mark.slow
 @needs_nats
 def test_without_a_stream_what_is_said_is_heard(tmp_path: Path) -> None:

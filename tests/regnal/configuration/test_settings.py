@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.configuration.dynamic_copy import FILE_NAME
-from regnal.configuration.masking import masked, masked_text
 from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.settings import make_tags
 from regnal.configuration.source import ConfigurationSource, Effective
 from regnal.configuration.timers import Timers, correct
 from regnal.messages.cluster import Tags
+from regnal.messages.masking import masked, masked_text
 from regnal.messages.settings import (
     Callbacks,
     PermanentSlot,

@@ -91,6 +91,7 @@ def test_the_troubles_of_a_watchdog_matter_where_it_is_required(
     caplog.set_level(logging.DEBUG, "regnal")
     lines(
         WatchdogFailed(error="/dev/watchdog: No such file or directory"),
+        WatchdogFailed(error="/dev/watchdog: No such file or directory"),
         WatchdogNotUsable(timeout=10, loop_wait=10),
         mode=mode,
     )

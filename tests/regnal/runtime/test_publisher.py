@@ -26,6 +26,7 @@ class Collector:
     """A consumer whose receiver the test switches off and on."""
 
     name = "test"
+    linger = 0.0
 
     def __init__(self) -> None:
         self.trouble: str | None = None
@@ -64,7 +65,6 @@ def member(tmp_path: Path) -> Member:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "FIRST_BACKOFF", 0.01)
     monkeypatch.setattr(publisher, "LONGEST_BACKOFF", 0.02)
-    monkeypatch.setattr(publisher, "LINGER", 0.0)
     monkeypatch.setattr(publisher, "IDLE", 0.01)
 
 
@@ -187,3 +187,15 @@ def test_records_that_were_removed_are_counted(
         wait("the rest", lambda: consumer.received[-1] == member.ledger.head.number)
         assert one.tally.lost_records > 0
     assert "removed before they could be" in caplog.text
+
+
+def test_a_place_that_cannot_be_kept_is_told_once(
+    member: Member, caplog: pytest.LogCaptureFixture
+) -> None:
+    (member.directory / "outbox").write_text("in the way")
+    consumer = Collector()
+    with publishing(member, consumer):
+        head = speak(member)
+        wait("all of it", lambda: len(consumer.received) == head)
+    told = [r for r in caplog.records if "cannot be kept" in r.getMessage()]
+    assert len(told) == 1

@@ -21,6 +21,7 @@ from regnal.journal.writer import JournalWriter
 from regnal.messages.changes import MemberJoined, MemberLeft
 from regnal.messages.cluster import ClusterObserved
 from regnal.runtime import publisher
+from regnal.runtime.consumers import JournalToBroker
 from regnal.runtime.publisher import Publisher
 from regnal.runtime.publishing import publishers
 from tests.actors.builders import view
@@ -86,6 +87,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "FIRST_BACKOFF", 0.05)
     monkeypatch.setattr(publisher, "LONGEST_BACKOFF", 0.2)
     monkeypatch.setattr(publisher, "DRAIN_WITHIN", 0.2)
+    monkeypatch.setattr(JournalToBroker, "linger", 0.1)
 
 
 def wait(what: str, is_so: Callable[[], bool]) -> None:

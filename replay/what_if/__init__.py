@@ -1,0 +1,1 @@
+"""What if: the recorded inputs under another configuration, or with a member down."""
