@@ -164,11 +164,12 @@ def report_text(report: Report, style: Style) -> str:
 
 
 def _heading(report: Report) -> str:
+    faults = _counted(report.faults, "fault")
     if not report.hours:
-        return f"One life of {report.played:.0f} s, with {_counted(report.faults, 'fault')}"
-    episodes = f"{len(report.episodes)} episodes ({report.played / HOUR:.1f} h played)"
+        return f"One life of {report.played:.0f} s, with {faults}"
     return (
-        f"{report.hours:g} hours of the cluster, {report.faults} faults in {episodes}"
+        f"{report.hours:g} hours of the cluster, {faults} in "
+        f"{_counted(len(report.episodes), 'episode')} ({report.played / HOUR:.1f} h played)"
     )
 
 
