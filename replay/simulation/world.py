@@ -169,7 +169,7 @@ class World:
             self.probers[name] = SimulatedProber(self, member, daemon)
             member.say(daemon, "process", self._started(name))
             member.say(daemon, "incident_keeper", recalled)
-            member.say(daemon, "configuration", self._configuration(name))
+            member.say(daemon, "configuration_files", self._configuration(name))
             self._tell_of_a_fence(name)
             member.say(daemon, "monitor", PostgresObserved(status=self.status_of(name)))
             bridge.start()
@@ -340,7 +340,7 @@ class World:
         self.settings.update(settings)
         self._settings_of.clear()
         for name in self.members:
-            self.ask(name, self._configuration(name), part="configuration")
+            self.ask(name, self._configuration(name), part="configuration_files")
 
     # What is asked of the world.
 

@@ -332,7 +332,7 @@ def _status_of(state: Election) -> PeerStatus:
         position=state.position if accepts else None,
         nofailover=not settings.tags.may_lead,
         failover_priority=settings.tags.failover_priority,
-        watchdog_failed=state.watchdog_failed and settings.watchdog_mode == "required",
+        watchdog_failed=state.fencing == "failed",
         barred=state.is_barred,
     )
 
