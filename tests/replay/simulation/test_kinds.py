@@ -113,12 +113,25 @@ def test_a_paused_cluster_is_resumed_at_the_end() -> None:
     assert len(world.primaries) == 1
 
 
-@pytest.mark.parametrize("kind", ["slow_start", "slow_stop", "slow_checkpoint"])
-def test_postgres_that_is_slow_gets_there(kind: str) -> None:
-    world = world_with(f"31 {kind} @primary 30 5", "32 restart_postgres @primary")
-    assert max(gap for _, gap in world.write_gaps) > 1
-    world.run(20)
+def test_a_slow_start_is_slow() -> None:
+    world = world_with("31 slow_start @primary 20 5", "32 restart_postgres @primary")
+    assert max(gap for _, gap in world.write_gaps) > 5
     assert len(world.primaries) == 1
+
+
+def test_a_slow_stop_is_slow() -> None:
+    world = world_with("31 slow_stop @primary 20 5", "32 switchover -", until=45)
+    assert max(gap for _, gap in world.write_gaps) > 5
+    assert len(world.primaries) == 1
+
+
+def test_before_a_switchover_a_slow_checkpoint_costs_no_writes() -> None:
+    world = world_with("31 slow_checkpoint @primary 20 5", "32 switchover -", until=36)
+    old = primary_of(world)
+    assert world.primaries == {old}
+    world.run(9)
+    assert world.primaries not in (set(), {old})
+    assert all(gap < 3 for _, gap in world.write_gaps)
 
 
 def test_a_slot_is_made_before_its_member_streams() -> None:

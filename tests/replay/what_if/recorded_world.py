@@ -30,8 +30,8 @@ DYNAMIC = (
 
 
 class RecordedWorld(World):
-    """The world, with a journal in `directory` for each member, and configurations of
-    which its settings are made."""
+    """The world, with a journal in `directory` for each member, that tells the whole
+    configuration."""
 
     def __init__(
         self, directory: Path, names: Sequence[MemberName], **settings: Any

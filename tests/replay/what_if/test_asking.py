@@ -53,7 +53,7 @@ def test_without_another_value_nothing_is_another(
 
 
 def test_a_shorter_ttl_brings_an_earlier_takeover(takeover: Path) -> None:
-    answer = asked(takeover, "ttl=20", "loop_wait=2", since=20, incident="reign-34")
+    answer = asked(takeover, "ttl=20", "loop_wait=2", since=20, incident="latest")
     assert not serious(answer)
     (text,) = inferred(answer)
     assert "the lease of pg1" in text
