@@ -401,5 +401,7 @@ def is_about_to_promote(view: Election, now: Instant) -> bool:
 
 
 def _sync_is_ours(view: Election) -> bool:
+    """Whether the key lets nobody but us be promoted.  What we wrote ourselves may name
+    standbys, from when we led before: we are about to take writes that wait for none."""
     sync = view.cluster.sync if view.cluster else None
-    return sync is not None and sync.leader == view.member
+    return sync is not None and sync.leader == view.member and not sync.standbys

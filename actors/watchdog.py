@@ -277,13 +277,13 @@ def disable_a_watchdog_that_fires_between_heartbeats(
 RULES = (
     tell_that_the_watchdog_is_not_usable,
     check_the_watchdog,
+    disable_the_watchdog,
     disable_a_watchdog_that_fires_between_heartbeats,
     activate_the_watchdog,
     arm_the_guard,
     arm_the_guard_without_a_lease,
     disarm_the_guard,
     pet_the_watchdog,
-    disable_the_watchdog,
     judge_the_fencing,
 )
 

@@ -25,7 +25,7 @@ from regnal.bridges.postgres.conninfo import (
 )
 from regnal.bridges.postgres.control_data import read_control_data
 from regnal.bridges.postgres.crash_recovery import is_fresh_backup
-from regnal.bridges.postgres.lost_commits import read_own_wal
+from regnal.bridges.postgres.lost_commits import ends_at, read_own_wal
 from regnal.bridges.postgres.operation import Operation
 from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.promotion import parse_history
@@ -60,6 +60,10 @@ class OwnEnd:
     is_final: bool = True
     """False: a crash left WAL behind that reaches further, nobody knows how far."""
 
+    replayed: LSN | None = None
+    """Of a standby that runs: how far it has applied its WAL; `lsn` is what it has
+    received.  None: it is none, or does not run."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamHistory:
@@ -93,6 +97,8 @@ def check_divergence(
     except UpstreamSilent as error:
         return _answer("unknown", own, None, str(error))
     answer = compare(own, upstream)
+    if _is_only_torn(operation, own, answer, _left(deadline)):
+        answer = compare(replace(own, lsn=answer.switch_lsn or own.lsn), upstream)
     if answer.verdict == "diverged":
         answer = _with_what_is_lost(operation, answer, _left(deadline))
     logger.info(
@@ -104,6 +110,22 @@ def check_divergence(
         },
     )
     return answer
+
+
+def _is_only_torn(
+    operation: Operation, own: OwnEnd, answer: DivergenceChecked, timeout: Seconds
+) -> bool:
+    """Whether what we received beyond the switch is but a piece of a record.
+
+    A primary that crashes often leaves one, and PostgreSQL passes over it: it follows
+    as long as nothing beyond the switch was replayed.
+    """
+    switch = answer.switch_lsn
+    if answer.verdict not in ("diverged", "upstream_not_ready") or switch is None:
+        return False
+    if own.replayed is None or own.replayed > switch or own.lsn <= switch:
+        return False
+    return ends_at(operation, own.timeline, switch, timeout)
 
 
 def compare(own: OwnEnd, upstream: UpstreamHistory) -> DivergenceChecked:
@@ -253,7 +275,8 @@ def _running_end(operation: Operation) -> OwnEnd:
         session,
         "SELECT CASE WHEN pg_is_in_recovery() THEN greatest("
         f"pg_last_{wal}_receive_{lsn}(), pg_last_{wal}_replay_{lsn}())"
-        f" ELSE pg_current_{wal}_flush_{lsn}() END::text",
+        f" ELSE pg_current_{wal}_flush_{lsn}() END::text, "
+        f"CASE WHEN pg_is_in_recovery() THEN pg_last_{wal}_replay_{lsn}() END::text",
         operation,
         deadline,
     )
@@ -273,6 +296,7 @@ def _running_end(operation: Operation) -> OwnEnd:
         system_identifier=str(identity[0]),
         timeline=int(identity[1]),
         lsn=parse_lsn(row[0] or "0/0"),
+        replayed=parse_lsn(row[1]) if row[1] else None,
     )
 
 

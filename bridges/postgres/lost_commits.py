@@ -47,6 +47,9 @@ END = re.compile(r"error in WAL record at ([0-9A-F]+/[0-9A-F]+): (.*)")
 AFTER_THE_LAST = re.compile(
     r"^invalid record length at ([0-9A-F]{1,8}/[0-9A-F]{1,8})\b"
 )
+NOTHING_FOLLOWS = re.compile(r"could not find a valid record after [0-9A-F]+/[0-9A-F]+")
+"""Of a start where, to the end of the WAL, no record can be read: since 9.3."""
+
 MISSING_FILE = re.compile(r'could not (?:find|open) file "([0-9A-F]{24})"')
 
 logger = logging.getLogger(__name__)
@@ -103,6 +106,38 @@ def read_own_wal(
         result.stderr.strip(),
     )
     return None
+
+
+def ends_at(
+    operation: Operation, timeline: Timeline, position: LSN, timeout: Seconds
+) -> bool:
+    """Whether no whole record of ours begins at this end of a record, or after it.
+
+    What a standby has received may go on with a piece of one, of which a primary that
+    crashed never wrote the rest.  False also where it cannot be told.  Raises Cancelled.
+    """
+    options = operation.options
+    try:
+        result = run_program(
+            [
+                find_binary(options, _program(options)),
+                *("--path", wal_directory(options.data_dir)),
+                *("--timeline", str(timeline)),
+                *("--start", format_lsn(position)),
+                *("--limit", "1"),
+            ],
+            cancel=operation.cancel,
+            timeout=min(COUNT_WITHIN, timeout),
+            env={"LC_ALL": "C"},
+        )
+    except OperationError as error:
+        logger.info("Whether our WAL ends with a torn record is not known: %s", error)
+        return False
+    return result.exit_status != 0 and says_nothing_follows(result.stderr)
+
+
+def says_nothing_follows(stderr: str) -> bool:
+    return NOTHING_FOLLOWS.search(stderr) is not None
 
 
 def is_commit(line: str) -> bool:

@@ -88,7 +88,8 @@ def _changes(
     "downs",
     multiple=True,
     metavar="MEMBER[@MOMENT]",
-    help="A member that is down from then on, or all the time (repeatable).",
+    help="A member that is down from then on (a time of day is of the day that is looked "
+    "at), or all the time (repeatable).",
 )
 @click.option(
     "--code",

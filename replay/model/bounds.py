@@ -98,6 +98,7 @@ class Bounds:
             "lease_margin": LEASE_MARGIN,
             "use_pg_rewind": True,
             "use_slots": False,
+            "watchdog_mode": "off",
             "synchronous_mode": self.synchronous_mode,
             **self.settings,
         }

@@ -12,7 +12,7 @@ from typing import Any
 from regnal.messages.base import Command, Message
 from regnal.messages.cluster import ClusterView, StoreAnswered, StoreUnreachable
 from regnal.messages.daemon import ExitDaemon, ShutdownCompleted
-from regnal.messages.fencing import ArmGuard, DisarmGuard
+from regnal.messages.fencing import ArmGuard, DisarmGuard, GuardArmed
 from regnal.messages.postgres import (
     CancelOperation,
     ObservePostgres,
@@ -252,8 +252,8 @@ class Scene:
         if host.daemon is None:
             return
         match command:
-            case ArmGuard(deadline=deadline):
-                self.change(index, guard=max(0, ceil(deadline - NOW)))
+            case ArmGuard():
+                self._arm(index, command)
             case DisarmGuard():
                 self.change(index, guard=None)
             case ObservePostgres():
@@ -276,6 +276,13 @@ class Scene:
             case _ if isinstance(command, OPERATIONS):
                 operation = Operation(order)  # type: ignore[arg-type]
                 self.change(index, operations=(*host.operations, operation))
+
+    def _arm(self, index: int, command: ArmGuard) -> None:
+        before = self.hosts[index].guard
+        if before is None or not command.unless_armed:
+            self.change(index, guard=max(0, ceil(command.deadline - NOW)))
+        if before is None:
+            self.tell(index, GuardArmed(guard_pid=1))
 
     def _request(self, command: Command) -> Request:
         deadline = command.deadline  # type: ignore[attr-defined]

@@ -22,7 +22,16 @@ SPANS = frozenset({"timeout", "device_timeout", "took"})
 """Floats in the states of deciders that are no instants."""
 
 MESSAGE_INSTANTS = frozenset(
-    {"at", "deadline", "valid_until", "not_after", "asked_at", "due_at", "until"}
+    {
+        "at",
+        "deadline",
+        "valid_until",
+        "not_after",
+        "asked_at",
+        "due_at",
+        "until",
+        "lease_until",
+    }
 )
 """Fields of messages that are instants."""
 
@@ -41,6 +50,7 @@ FORGOTTEN_AFTER: dict[str, float] = {
     "poll_at": 0,
     "must_lead_by": 0,
     "answer_by": 0,
+    "fencing_due": 0,
     "wake_at": 0,
     "lease_until": 0,
     "armed_until": 0,

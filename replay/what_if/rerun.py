@@ -12,15 +12,13 @@ that is noted; where the differing words would have another answer from outside 
 ends, for from there on the recording is no evidence.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from regnal.actors.election import ELECTION
 from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_state import Election
-from regnal.actors.postgres_supervisor import POSTGRES_SUPERVISOR
 from regnal.actors.step import Decider, Step
-from regnal.actors.supervisor_state import Supervisor
 from regnal.journal.entries import number_of
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import Instant, MemberName, Message, Seconds
@@ -46,6 +44,7 @@ from regnal.replay.what_if.differing import Differences, Differing
 from regnal.replay.what_if.ending import Ending
 from regnal.replay.what_if.falls import Falls
 from regnal.replay.what_if.outside import Outside
+from regnal.replay.what_if.quiet import Quiet, standing
 from regnal.replay.what_if.speech import Speech
 from regnal.replay.what_if.substance import (
     same_decision,
@@ -58,15 +57,6 @@ EARLY: Seconds = 0.1
 
 SILENCE: Seconds = 5.0
 """So long after two heartbeats without a record, repetitions were left out."""
-
-
-class Quiet(NamedTuple):
-    """A stretch of time of which only the last of all repetitions is in the journal."""
-
-    states: dict[PartName, Any]
-    """Where each actor stood when it began."""
-
-    until: Moment
 
 
 class Rerun:
@@ -255,7 +245,7 @@ class Rerun:
         state = player.states.get(ELECTION.name)
         if quiet is None or self.has_ended or self._last is None:
             return
-        is_quiet = _standing(quiet.states) == _standing(player.states)
+        is_quiet = standing(quiet.states) == standing(player.states)
         if not is_quiet or not isinstance(state, Election):
             self._runs = False  # more than repetitions: begin anew behind it
             return
@@ -268,7 +258,7 @@ class Rerun:
         at = until - self.outside.offset
         self._hear_what_is_due(self.clockwork.up_to(at, is_quiet=True))
         self._now = max(self._now, at)
-        if _standing(self.states) != _standing(player.states):
+        if standing(self.states) != standing(player.states):
             self._runs = False  # there was more to it
 
     def _hear_what_is_due(self, dues: Iterable[Due]) -> None:
@@ -460,29 +450,6 @@ class Rerun:
         self._end(self.speech.settle(float("inf")))
         text = "the recording ends, or the time that was asked for"
         self._end(Ending(moment, self._record, "recording", None, text))
-
-
-def _standing(states: Mapping[PartName, Any]) -> tuple[object, ...]:
-    """What stays as it is while nothing but repetitions happens."""
-    election, supervisor = (
-        states.get(ELECTION.name),
-        states.get(POSTGRES_SUPERVISOR.name),
-    )
-    if not isinstance(election, Election) or not isinstance(supervisor, Supervisor):
-        return (object(),)
-    return (
-        election.phase,
-        election.busy,
-        election.following,
-        election.leader,
-        election.has_lease,
-        election.failed_intent,
-        election.shutdown,
-        election.store_lost_at is None,
-        supervisor.intent,
-        supervisor.outstanding,
-        supervisor.background,
-    )
 
 
 def _said(step: Step[Any] | None) -> tuple[Message, ...]:

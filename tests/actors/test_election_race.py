@@ -79,6 +79,10 @@ SYNC_CHOSEN = with_cluster(
     with_settings(CHOSEN, synchronous_mode="on"), sync=sync("pg2", "pg1", "pg3")
 )
 SYNC_OURS = with_cluster(SYNC_CHOSEN, sync=sync("pg1"))
+SYNC_OF_BEFORE = with_cluster(SYNC_CHOSEN, sync=sync("pg1", "pg2"))
+"""We led before, and stepped down; the standbys that our commits waited for then are
+still named."""
+
 ARRIVING = with_cluster(CHOSEN, leader="pg1", status=LeaderStatus(optime=950))
 STUCK = replace(
     ARRIVING, awaited=AwaitedRecord(wanted=950, position=900, since=NOW - 2)
@@ -255,6 +259,9 @@ SPEAKS = {
             ),
         ),
     ),
+    "law 4: the key of our own reign before first": Case(
+        rules.claim_the_sync_key, SYNC_OF_BEFORE, (WriteSync,)
+    ),
     "SYNC-02: and waited for": Case(
         rules.claim_the_sync_key, replace(SYNC_CHOSEN, claiming_sync=True)
     ),
@@ -361,6 +368,9 @@ SILENT = {
     "P-FSAFE-06: the promise is over": Case(
         rules.leave_the_lease_to_a_primary_without_a_store,
         replace(FAILSAFE, promised_until=NOW),
+    ),
+    "law 4: it is ours, and lets a standby lead": Case(
+        rules.promote_with_the_lease, SYNC_OF_BEFORE
     ),
     "SYNC-02: it is ours": Case(rules.claim_the_sync_key, SYNC_OURS),
     "SYNC-02: we do not lead": Case(

@@ -313,6 +313,23 @@ def test_another_ttl_sets_another_timeout() -> None:
     assert told.of(ActivateWatchdog) == (ActivateWatchdog(timeout=55),)
 
 
+def test_another_mode_counts_at_once() -> None:
+    """CFG-12, WDOG-01: off closes the device, required looks for it."""
+    told = WITH_DEVICE.hear(configured(watchdog_mode="off"))
+    assert told.of(DisableWatchdog) == (DisableWatchdog(),)
+    assert told.of(ArmGuard) == (arming(127.5, 130.0),), "nothing is reset any more"
+    told = told.hear(renewed(140.0))
+    assert told.of(PetWatchdog) == ()
+    told = told.hear(REQUIRED)
+    assert told.of(CheckWatchdog)
+    assert told.of(ActivateWatchdog)
+
+
+def test_another_margin_counts_from_the_next_renewal() -> None:
+    told = WITH_DEVICE.hear(configured(watchdog_safety_margin=8), renewed(140.0))
+    assert told.of(ActivateWatchdog) == (ActivateWatchdog(timeout=22),)
+
+
 def test_another_device_is_opened_with_the_next_renewal() -> None:
     """CFG-12."""
     told = WITH_DEVICE.hear(configured(watchdog_device="/dev/watchdog1"))

@@ -39,7 +39,8 @@ from regnal.messages.lease import (
     LeaseUnconfirmed,
     ReleaseLeader,
 )
-from regnal.messages.operations import FollowLeader
+from regnal.messages.operations import BecomePrimary, FollowLeader
+from regnal.messages.reasons import because
 from regnal.replay.model.bounds import Bounds
 from tests.mutations.mutant import Mutant, Patch
 
@@ -96,23 +97,28 @@ def _heard_as(other: Callable[[Election, Message, Instant], Message]) -> Patch:
 # Law 1 and 3: the lock.
 
 
-def _promote_without_the_lease(view: Election, now: Instant) -> bool:
-    settings = view.settings
-    return (
-        settings is not None
-        and not view.paused
-        and not view.shutdown
-        and view.is_standby
-        and view.leader is None
-        and view.cluster is not None
-        and view.cluster.is_initialized
+def _promote_without_the_lease(view: Election, now: Instant) -> Conclusion | None:
+    """That nobody leads is enough."""
+    if view.settings is None or not view.is_standby or view.leader is not None:
+        return None
+    if view.cluster is None or not view.cluster.is_initialized:
+        return None
+    return Conclusion(
+        replace(view, busy="become_primary"),
+        said=(BecomePrimary(reason=because("LEADER_CHANGED", leader=view.member)),),
     )
 
 
-def _refusal_is_a_yes(view: Election, message: Message, now: Instant) -> Message:
-    if isinstance(message, LeaseRefused) and message.action == "acquire":
-        return LeaderAcquired(member=view.member, valid_until=now + 20)
-    return message
+def _refusal_is_a_yes(learn: Any) -> Any:
+    """Whoever asked for the lease is told that it got it."""
+
+    def granted(state: Any, *arguments: Any) -> Any:
+        message, now = _message_and_now(arguments)
+        if isinstance(message, LeaseRefused) and message.action == "acquire":
+            message = LeaderAcquired(member=state.member, valid_until=now + 20)
+        return _again(learn, state, arguments, message)
+
+    return granted
 
 
 def _silence_is_a_yes(view: Election, message: Message, now: Instant) -> Message:
@@ -151,7 +157,7 @@ def _start_again_without_the_lease(view: Election, now: Instant) -> Conclusion |
         return None
     if view.settings is None or view.shutdown:
         return None
-    safe = replace(view, lease_until=now + 100, asking=None)
+    safe = replace(view, lease_until=now + 100, asking=None, fencing="stands")
     return election_creation.start_the_primary_again(safe, now)
 
 
@@ -284,19 +290,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "promote without the lease",
         (
-            Patch(
-                election_race,
-                "_is_about_to_promote",
-                lambda _: _promote_without_the_lease,
+            _instead(
+                election_race.acquire_as_the_best_candidate, _promote_without_the_lease
             ),
-            _without(election_race.acquire_as_the_best_candidate),
         ),
         _only(ASYNCHRONOUS, faults=0),
         begins="leaderless",
     ),
     Mutant(
         "take a refusal of the lease for a yes",
-        (_heard_as(_refusal_is_a_yes),),
+        (
+            Patch(election_learning, "learn_of_lease", _refusal_is_a_yes),
+            Patch(watchdog, "learn", _refusal_is_a_yes),
+        ),
         _only(ASYNCHRONOUS, "late request", members=3, symmetric=False),
         begins="leaderless",
     ),

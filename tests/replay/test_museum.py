@@ -23,6 +23,9 @@ JOURNALS = sorted(
 
 CHANGES: list[dict[str, Any]] = yaml.safe_load((MUSEUM / "changed.yaml").read_text())
 
+FORGOTTEN = ("the state differs in watchdog_failed",)
+"""What actors do not remember any more: snapshots with it are not read."""
+
 Place = tuple[str, int]
 """Actor and record."""
 
@@ -32,8 +35,14 @@ def listed(journal: str) -> Mapping[Place, str | None]:
     return {
         (change["actor"], record): rule
         for change in CHANGES
-        for record, rule in change["records"].get(journal, {}).items()
+        for record, rule in change.get("records", {}).get(journal, {}).items()
     }
+
+
+def deviates_at(journal: str) -> int | None:
+    """The first record from which on nothing is compared."""
+    starts = [c["from"][journal] for c in CHANGES if journal in c.get("from", {})]
+    return min(starts, default=None)
 
 
 @pytest.mark.parametrize("journal", JOURNALS)
@@ -42,10 +51,11 @@ def test_it_replays_to_the_same_but_for_what_was_changed_with_intent(
 ) -> None:
     result = verify_journal(MUSEUM / journal, DECIDERS)
     assert result.steps > 200
-    assert not result.troubles
-    wanted = listed(journal)
-    found = {(one.actor, one.record): one.rule for one in result.differences}
-    others = [d for d in result.differences if (d.actor, d.record) not in wanted]
+    assert all(any(gone in t for gone in FORGOTTEN) for t in result.troubles)
+    wanted, end = listed(journal), deviates_at(journal)
+    differences = [d for d in result.differences if end is None or d.record < end]
+    found = {(one.actor, one.record): one.rule for one in differences}
+    others = [d for d in differences if (d.actor, d.record) not in wanted]
     if others:
         text = difference_text(others)
         pytest.fail(
@@ -54,10 +64,11 @@ def test_it_replays_to_the_same_but_for_what_was_changed_with_intent(
             pytrace=False,
         )
     assert found == wanted, "a difference that is listed is none any more"
+    assert end is None or any(d.record == end for d in result.differences)
 
 
 def test_every_change_says_why_and_is_of_a_journal_that_is_here() -> None:
     for change in CHANGES:
         assert len(change["why"]) > 40
-        assert set(change["records"]) <= set(JOURNALS)
+        assert {*change.get("records", {}), *change.get("from", {})} <= set(JOURNALS)
         assert change["actor"] in {decider.name for decider in DECIDERS}

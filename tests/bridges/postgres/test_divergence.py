@@ -1,11 +1,14 @@
 """Divergence and its remedies: comparison, rewind, crash recovery."""
 
+import contextlib
 import dataclasses
 import logging
 import os
 import signal
+import threading
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from regnal.bridges.postgres.crash_recovery import parse_postmaster_options
@@ -220,6 +223,9 @@ def rewind(upstream: Driven) -> RewindPostgres:
     return RewindPostgres(upstream=upstream_of(upstream), timeout=120.0)
 
 
+WAL_FILE = 16 << 20
+
+
 @pytest.mark.server
 def test_after_a_clean_switchover_nothing_has_diverged(
     pair: tuple[Driven, Driven],
@@ -320,6 +326,56 @@ def test_a_running_standby_that_went_too_far_has_diverged(
 
     assert checked.verdict == "diverged"
     assert third.observe().timeline == 1
+
+
+@pytest.mark.server
+def test_a_standby_with_a_piece_of_a_record_too_much_can_follow(
+    pair: tuple[Driven, Driven], new_member: NewMember
+) -> None:
+    """What a primary that crashed did not write to the end is nobody's data: a standby
+    that received the piece must neither be stopped nor rewound for it."""
+    primary, standby = pair
+    third = new_member.copy(primary, "pg3")
+    third.do(start_standby(primary), PostgresStarted)
+    third.observe_until(streams, "streamed")
+    crash_within_a_record(primary, third, standby)
+    promoted = standby.do(PROMOTE, PostgresPromoted)
+    standby.do(CHECKPOINT, CheckpointDone)
+
+    checked = third.do(check(standby), DivergenceChecked)
+
+    received = third.observe().received_lsn or 0
+    assert received > promoted.history[0].lsn
+    assert checked.verdict == "can_follow"
+
+
+def crash_within_a_record(primary: Driven, *standbys: Driven) -> None:
+    """Kill the primary while it writes a record of several files, of which the
+    standbys have the first."""
+    begun = primary.observe().write_lsn or 0
+    writing = threading.Thread(target=write_a_long_record, args=(primary,))
+    writing.start()
+    for each in standbys:
+        each.observe_until(
+            lambda status: (status.received_lsn or 0) > begun + WAL_FILE, "a piece"
+        )
+    (row,) = sql(
+        primary.options,
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_logical%'",
+    )
+    os.kill(row[0], signal.SIGSTOP)
+    os.kill(primary.observe().postmaster_pid or 0, signal.SIGKILL)
+    os.kill(row[0], signal.SIGKILL)
+    primary.observe_until(lambda status: status.process == "absent", "ended")
+    writing.join(timeout=10)
+
+
+def write_a_long_record(primary: Driven) -> None:
+    with contextlib.suppress(psycopg2.Error):
+        sql(
+            primary.options,
+            "SELECT pg_logical_emit_message(true, 'x', repeat('x', 300000000))",
+        )
 
 
 @pytest.mark.server

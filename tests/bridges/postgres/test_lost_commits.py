@@ -13,6 +13,7 @@ from regnal.bridges.postgres.lost_commits import (
     ends_with_its_file,
     is_commit,
     record_end_in,
+    says_nothing_follows,
 )
 from regnal.bridges.postgres.wal import format_lsn, parse_lsn
 from regnal.messages.postgres import (
@@ -277,3 +278,27 @@ def test_a_count_that_takes_too_long_delays_nobody(
 
 def has_ended(pid_file: Path) -> bool:
     return not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "pg_waldump: error: could not find a valid record after 0/8F33C50",
+        "pg_waldump: fatal: could not find a valid record after 0/8F33C50",
+        "pg_xlogdump: FATAL:  could not find a valid record after 0/8F33C50",
+    ],
+)
+def test_a_program_that_finds_no_record_says_so(stderr: str) -> None:
+    assert says_nothing_follows(stderr)
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "",
+        'pg_waldump: error: could not find file "000000010000000000000009": No such file',
+        "pg_waldump: error: error in WAL record at 0/152C878: invalid record length",
+    ],
+)
+def test_any_other_trouble_says_nothing_of_the_end(stderr: str) -> None:
+    assert not says_nothing_follows(stderr)

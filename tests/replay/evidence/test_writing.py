@@ -69,6 +69,25 @@ def test_where_nobody_saw_it_the_last_record_is_all_there_is() -> None:
     assert stretches(scene)[0] == ("pg1", 5.0, 48.0, "last_record")
 
 
+def test_a_fencing_before_the_host_was_started_anew_is_told_by_the_wall_clock() -> None:
+    """The boot clock began anew since: its 75 seconds are others than the guard's."""
+    scene = Scene("pg1", "pg2").vanish("pg1", 48.0).streams_end(76.0)
+    scene.leads("pg2", 78.0, key_gone=77.9).start("pg1", 90.0, boot="other")
+    life = scene.tracks["pg1"].lives[-1]
+    life.began = life.began._replace(at=20.0)
+    life.wall_offset = WALL + 70.0
+    scene.mark(
+        "pg1",
+        90.5,
+        "guard_fenced",
+        postmaster_pid=1,
+        at=75.0,
+        late_by=0.0,
+        wall_us=int((WALL + 75) * 1e6),
+    )
+    assert stretches(scene)[0] == ("pg1", 5.0, 75.0, "fenced")
+
+
 def test_a_daemon_that_is_started_beside_a_running_primary_finds_it_running() -> None:
     scene = Scene("pg1", "pg2").vanish("pg1", 48.0).start("pg1", 60.0)
     scene.lane("pg1", "postgres", 60.5, "primary")
