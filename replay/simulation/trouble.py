@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from regnal.messages.base import Command, Instant, MemberName, Message
+from regnal.messages.base import Command, Instant, MemberName, Message, Seconds
 from regnal.messages.postgres import (
     CheckpointPostgres,
     PromotePostgres,
@@ -68,6 +68,9 @@ class Stage(Protocol):
     def daemon_answers(self, name: MemberName) -> bool: ...
     def reaches(self, one: str, other: str) -> bool: ...
 
+
+LOOK_AGAIN_AFTER: Seconds = 5.0
+"""When a person who could not resume looks again."""
 
 End = Callable[[], None]
 
@@ -310,7 +313,25 @@ def _failover(stage: Stage, names: tuple[str, ...], amount: float) -> None:
 
 def _pause(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     stage.configure(paused=True)
-    return lambda: stage.configure(paused=False) if stage.is_paused else None
+    return lambda: _resume(stage)
+
+
+def _resume(stage: Stage) -> None:
+    """A person looks first: a primary whose daemon is down, or that does not hear of it,
+    would go on writing beside the next one."""
+    if not stage.is_paused:
+        return
+    if all(_hears_of_it(stage, name) for name in stage.postgres):
+        stage.configure(paused=False)
+    else:
+        stage.scheduler.after(LOOK_AGAIN_AFTER, lambda: _resume(stage))
+
+
+def _hears_of_it(stage: Stage, name: MemberName) -> bool:
+    server = stage.postgres[name]
+    if not server.running or server.role != "primary":
+        return True
+    return stage.daemon_answers(name) and stage.reaches(name, STORE)
 
 
 def _restart_postgres(stage: Stage, names: tuple[str, ...], amount: float) -> None:
