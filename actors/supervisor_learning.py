@@ -41,15 +41,19 @@ def learn(supervisor: Supervisor, message: Message) -> Supervisor:
             return replace(supervisor, settings=settings)
         case PostgresObserved(status=status):
             return _learn_status(supervisor, status)
+        case PostmasterExited(pid=pid) if _is_another(supervisor, pid):
+            # The end of one before, told late: what was started since goes on running.
+            return supervisor
         case PostmasterExited(control=control):
             state = "stopped" if supervisor.state == "running" else supervisor.state
             return replace(supervisor, running=False, control=control, state=state)
         case DatabaseInitialised():
             return replace(supervisor, running=True, role="primary", data="valid")
-        case PostgresStarted(role=role):
+        case PostgresStarted(role=role, postmaster_pid=pid):
             return replace(
                 supervisor,
                 running=True,
+                started_pid=pid,
                 role=role,
                 control=None,
                 recovered=False,
@@ -91,6 +95,10 @@ def learn(supervisor: Supervisor, message: Message) -> Supervisor:
             return _learn_failure(supervisor, command, message)
         case _:
             return supervisor
+
+
+def _is_another(supervisor: Supervisor, pid: int) -> bool:
+    return supervisor.running and supervisor.started_pid not in (None, pid)
 
 
 def _learn_status(supervisor: Supervisor, status: PostgresStatus) -> Supervisor:

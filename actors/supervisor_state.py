@@ -58,6 +58,9 @@ class Supervisor:
     running: bool = False
     """Whether there is a postmaster."""
 
+    started_pid: int | None = None
+    """Of the postmaster that was started last by us; None: none was."""
+
     role: Literal["primary", "standby"] | None = None
     """Of the running postmaster, or of the last one."""
 

@@ -90,6 +90,7 @@ def begun(server: Server, command: Command) -> Server | None:
                 return server  # its role is told as it is
             return server._replace(
                 phase="starting",
+                pid=3 - server.pid,
                 role=role,
                 upstream=upstream.host if upstream else None,
                 clean=False,
@@ -97,7 +98,9 @@ def begun(server: Server, command: Command) -> Server | None:
             )
         case RestartPostgres(role=role):
             down = stopped(server, clean=True)
-            return down._replace(phase="starting", role=role, clean=False)
+            return down._replace(
+                phase="starting", pid=3 - server.pid, role=role, clean=False
+            )
         case PromotePostgres():
             if server.phase != "up" or server.role != "standby":
                 return None
@@ -116,7 +119,7 @@ def outcome(server: Server, command: Command) -> Message | None:
             role: Literal["primary", "standby"] = (
                 "primary" if server.role == "primary" else "standby"
             )
-            return PostgresStarted(role=role, postmaster_pid=1)
+            return PostgresStarted(role=role, postmaster_pid=server.pid)
         case PromotePostgres():
             if server.role != "primary":
                 return None

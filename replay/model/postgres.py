@@ -38,6 +38,9 @@ class Server(NamedTuple):
     was_standby: bool = False
     upstream: MemberName | None = None
     streaming: bool = False
+    pid: int = 1
+    """Of the postmaster; changes with every start."""
+
     names: str = ""
     """synchronous_standby_names, as in force."""
 
@@ -146,7 +149,7 @@ def status_of(
             server.phase
         ],
         data_directory="valid" if server.exists else "missing",
-        postmaster_pid=1 if server.phase != "down" else None,
+        postmaster_pid=server.pid if server.phase != "down" else None,
         server_version=150000,
         system_identifier=SYSTEM_IDENTIFIER if server.exists else None,
         in_recovery=in_recovery,

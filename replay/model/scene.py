@@ -202,7 +202,7 @@ class Scene:
 
     def _exited(self, index: int, *, expected: bool) -> Message:
         return PostmasterExited(
-            pid=1,
+            pid=self.hosts[index].server.pid,
             exit_status=None,
             signal=9,
             expected=expected,

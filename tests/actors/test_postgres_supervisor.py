@@ -755,6 +755,25 @@ def test_a_stop_by_hand_is_no_crash() -> None:
     assert changed.state == "stopped"
 
 
+def test_the_end_of_the_postmaster_before_is_not_that_of_this_one() -> None:
+    """Law 1: it is told late, since its children are waited for; meanwhile PostgreSQL was
+    seen to be gone, and was started again."""
+    told = machine(CRASHED)
+    told.look()
+    told.hear(START)
+    told.answer("well")
+    assert told.phase == "primary"
+    told.hear(
+        PostmasterExited(
+            pid=99, exit_status=None, signal=9, expected=False, control=None
+        )
+    )
+    assert told.phase == "primary"
+    assert not told.told.of(PhaseChanged)
+    told.crash()
+    assert told.phase == "stopped"
+
+
 def test_an_old_observation_does_not_undo_what_the_operator_says() -> None:
     """P-ELEC-07: made before the start ended, told while it goes on."""
     told = machine(CRASHED)
