@@ -67,7 +67,8 @@ def judge(
     """Every member with its verdict, the best first.
 
     `asked_for`: the candidate of a manual request; nobody else may then lead.
-    `any_sync`: a manual failover may go to an asynchronous member.
+    `any_sync`: a manual failover may go to an asynchronous member, and to one that has
+    diverged.
     `former`: the last leader, whose higher priority counts for nothing (P-ELEC-01).
     """
     judged = [
@@ -155,6 +156,11 @@ def _verdict(
         return because("CANDIDATE_NOT_SYNCHRONOUS", member=name)
     if not _failsafe_allows(cluster, settings, name):
         return because("CANDIDATE_NOT_IN_FAILSAFE", member=name)
+    left_at = _left_at(peer, cluster)
+    if left_at is not None and not any_sync:
+        return because(
+            "CANDIDATE_DIVERGED", member=name, timeline=peer.timeline, left_at=left_at
+        )
     wanted = cluster.timeline
     if settings.check_timeline and peer.timeline and peer.timeline < wanted:
         return because(
@@ -169,6 +175,15 @@ def _verdict(
             limit=settings.maximum_lag_on_failover,
         )
     return because("BEST")
+
+
+def _left_at(peer: PeerStatus, cluster: ClusterView) -> LSN | None:
+    """Law 3: where it went on by itself on a timeline that the cluster had left; None: it
+    has not, as far as the history knows.  It would begin a timeline that there is."""
+    for line in cluster.history or ():
+        if line.timeline == peer.timeline and (peer.position or 0) > line.lsn:
+            return line.lsn
+    return None
 
 
 def _sync_allows(

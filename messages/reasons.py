@@ -46,6 +46,7 @@ SENTENCES = {
     "CANDIDATE_NOT_SYNCHRONOUS": "{member} is not a synchronous standby",
     "CANDIDATE_NOT_REACHABLE": "{member} did not answer",
     "CANDIDATE_NOT_RUNNING": "PostgreSQL of {member} is not running",
+    "CANDIDATE_DIVERGED": "{member} left the cluster's history at {left_at:X} of timeline {timeline}, and has more",
     "CANDIDATE_TIMELINE": "{member} is on timeline {timeline}, the cluster on {wanted}",
     "CANDIDATE_WATCHDOG": "{member} could not be fenced: its guard or its watchdog does "
     "not work",

@@ -53,8 +53,8 @@ WORLDS: tuple[NamedWorld, ...] = (
     ),
     NamedWorld(
         "return",
-        "a former primary with a row that nobody else has comes back; check_timeline",
-        _bounds(faults=1, settings={"check_timeline": True}),
+        "a former primary with a row that nobody else has comes back",
+        _bounds(faults=1),
         "diverged",
     ),
     NamedWorld(

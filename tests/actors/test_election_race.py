@@ -136,6 +136,14 @@ SPEAKS = {
         ),
         (AcquireLeader,),
     ),
+    "law 3: whoever is ahead has diverged": Case(
+        rules.acquire_as_the_best_candidate,
+        with_cluster(
+            with_postgres(against(SILENT_PG2, peer("pg3", position=999)), timeline=2),
+            history=(HistoryLine(timeline=1, lsn=998, reason=""),),
+        ),
+        (AcquireLeader,),
+    ),
     "SYNC-01: a synchronous standby": Case(
         rules.acquire_as_the_best_candidate, synchronous("pg1"), (AcquireLeader,)
     ),
@@ -320,6 +328,17 @@ SPEAKS = {
     ),
 }
 SILENT = {
+    "law 3: whoever is ahead is on an old timeline, and has not diverged": Case(
+        rules.acquire_as_the_best_candidate,
+        with_cluster(
+            with_postgres(against(SILENT_PG2, peer("pg3", position=999)), timeline=2),
+            history=(HistoryLine(timeline=1, lsn=999, reason=""),),
+        ),
+    ),
+    "law 3: we have diverged": Case(
+        rules.acquire_as_the_best_candidate,
+        with_cluster(RACER, history=(HistoryLine(timeline=1, lsn=899, reason=""),)),
+    ),
     "ELEC-07: there is a leader": Case(rules.acquire_as_the_best_candidate, STANDBY),
     "ELEC-07: the answers are old": Case(
         rules.acquire_as_the_best_candidate, replace(RACER, peers_at=NOW - 3)
