@@ -101,6 +101,7 @@ SENTENCES = {
     "SYSTEM_IDENTIFIER_MISMATCH": "the data directory belongs to cluster {local}, "
     "this cluster is {cluster}",
     "DIVERGED": "our timeline {timeline} left the leader's history at {lsn}",
+    "NO_ROOM": "the disk of {directory} has {free} MB left, and {needed} MB are needed",
     "REWIND_NOT_POSSIBLE": "pg_rewind is switched off or impossible here",
     "REMOVED_FOR_REBUILD": "the data directory is removed and cloned anew",
     "WAITING_FOR_LEADER": "waiting for a leader",

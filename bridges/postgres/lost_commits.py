@@ -26,6 +26,9 @@ from regnal.messages.base import LSN, Bytes, Seconds, Timeline
 COUNT_WITHIN: Seconds = 5.0
 """By so much a count may delay a rewind."""
 
+FILE_MISSED_WITHIN: Seconds = 8.0
+"""pg_waldump tries for 5 s to open a file that is not there."""
+
 COUNT_UP_TO: Bytes = 1 << 30
 """Of WAL: what pg_waldump reads in that time."""
 
@@ -117,23 +120,29 @@ def ends_at(
     crashed never wrote the rest.  False also where it cannot be told.  Raises Cancelled.
     """
     options = operation.options
+    wal = wal_directory(options.data_dir)
     try:
         result = run_program(
             [
                 find_binary(options, _program(options)),
-                *("--path", wal_directory(options.data_dir)),
+                *("--path", wal),
                 *("--timeline", str(timeline)),
                 *("--start", format_lsn(position)),
                 *("--limit", "1"),
             ],
             cancel=operation.cancel,
-            timeout=min(COUNT_WITHIN, timeout),
+            timeout=min(FILE_MISSED_WITHIN, timeout),
             env={"LC_ALL": "C"},
         )
     except OperationError as error:
         logger.info("Whether our WAL ends with a torn record is not known: %s", error)
         return False
-    return result.exit_status != 0 and says_nothing_follows(result.stderr)
+    if result.exit_status == 0 or result.stdout.strip():
+        return False
+    # The rest of the record would be in a file that never came, or the bytes there
+    # make no record.
+    stderr = result.stderr
+    return says_nothing_follows(stderr) or ends_with_its_file(wal, position, stderr)
 
 
 def says_nothing_follows(stderr: str) -> bool:

@@ -1,6 +1,7 @@
 """pg_rewind: turn a diverged data directory into a standby of the new primary."""
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from regnal.bridges.postgres.rewind_mark import (
     remove_mark,
     set_mark,
 )
+from regnal.messages.base import Bytes
 from regnal.messages.postgres import (
     OperationProgressed,
     PostgresRewound,
@@ -42,6 +44,9 @@ MISSING_FILE = re.compile(r'could not open file "(?:[^"]*/)?([0-9A-F]{24})"')
 FETCHES_ITSELF_SINCE = 130000
 TAKES_CONFIG_FILE_SINCE = 150000
 
+ROOM: Bytes = 64 << 20
+"""It copies whole files of WAL, of 16 MB each, and how much else nobody knows before."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,6 +56,7 @@ def rewind(operation: Operation, command: RewindPostgres) -> PostgresRewound:
     options = operation.options
     refuse_if_running(operation)
     refuse_if_marked(options)
+    refuse_without_room(options.data_dir)
     archive_ready_files(options, operation.cancel)
     control = read_control_data(options)
     if control is None or not control.was_shut_down_cleanly:
@@ -65,6 +71,22 @@ def rewind(operation: Operation, command: RewindPostgres) -> PostgresRewound:
             reason = because("PROGRAM_FAILED", program="pg_rewind", status=status)
             raise OperationError(reason, result.output)
     return PostgresRewound()
+
+
+def refuse_without_room(directory: Path, needed: Bytes = ROOM) -> None:
+    """Raises OperationError: on a full disk a rewind would break off in the middle, and
+    the member would have to be built anew.  It can be tried again when there is room."""
+    disk = os.statvfs(directory)
+    free = disk.f_bavail * disk.f_frsize
+    if free < needed:
+        raise OperationError(
+            because(
+                "NO_ROOM",
+                directory=str(directory),
+                free=free >> 20,
+                needed=needed >> 20,
+            )
+        )
 
 
 def arguments(

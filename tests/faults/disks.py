@@ -10,11 +10,13 @@ that no longer answers, and not even SIGKILL ends who waits for it.
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from regnal.demo.cluster import Member
+from tests.faults.lab import KEEP
 
 SIZE = 640 << 20
 """Bytes of a disk; a cluster after some minutes of writing has half of it."""
@@ -66,6 +68,9 @@ class OwnDisks:
             self.let_go_on()
         for place in self._mounted:
             subprocess.run(["umount", "-l", place], check=False)
+            if KEEP not in os.environ:
+                # The laboratory could not remove what was mounted in it.
+                shutil.rmtree(place.parent, ignore_errors=True)
 
 
 @contextlib.contextmanager

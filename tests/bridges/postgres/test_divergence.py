@@ -19,7 +19,8 @@ from regnal.bridges.postgres.divergence import (
     own_end_of,
     shown_history,
 )
-from regnal.bridges.postgres.rewind import missing_file
+from regnal.bridges.postgres.errors import OperationError
+from regnal.bridges.postgres.rewind import missing_file, refuse_without_room
 from regnal.messages.cluster import HistoryLine
 from regnal.messages.postgres import (
     CheckDivergence,
@@ -215,6 +216,15 @@ def test_the_file_that_a_rewind_misses_is_found_in_its_output() -> None:
     assert missing_file("pg_rewind: fatal: could not connect") is None
 
 
+def test_a_rewind_does_not_begin_on_a_full_disk(tmp_path: Path) -> None:
+    """It would break off in the middle, and the data would be of no use."""
+    refuse_without_room(tmp_path, needed=1)
+    with pytest.raises(OperationError) as refused:
+        refuse_without_room(tmp_path, needed=1 << 60)
+    assert refused.value.reason.code == "NO_ROOM"
+    assert "MB are needed" in str(refused.value)
+
+
 def check(upstream: Driven) -> CheckDivergence:
     return CheckDivergence(upstream=upstream_of(upstream), timeout=10.0)
 
@@ -224,6 +234,10 @@ def rewind(upstream: Driven) -> RewindPostgres:
 
 
 WAL_FILE = 16 << 20
+WRITER_AND_FLUSHED = (
+    "SELECT (SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_logical%'), "
+    "pg_current_wal_flush_lsn() - '0/0'"
+)
 
 
 @pytest.mark.server
@@ -355,17 +369,18 @@ def crash_within_a_record(primary: Driven, *standbys: Driven) -> None:
     begun = primary.observe().write_lsn or 0
     writing = threading.Thread(target=write_a_long_record, args=(primary,))
     writing.start()
+    writer, flushed = 0, 0
+    while not writer or flushed < begun + 2 * WAL_FILE:
+        assert writing.is_alive()
+        (row,) = sql(primary.options, WRITER_AND_FLUSHED)
+        writer, flushed = row[0] or 0, int(row[1])
+    os.kill(writer, signal.SIGSTOP)
     for each in standbys:
         each.observe_until(
             lambda status: (status.received_lsn or 0) > begun + WAL_FILE, "a piece"
         )
-    (row,) = sql(
-        primary.options,
-        "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_logical%'",
-    )
-    os.kill(row[0], signal.SIGSTOP)
     os.kill(primary.observe().postmaster_pid or 0, signal.SIGKILL)
-    os.kill(row[0], signal.SIGKILL)
+    os.kill(writer, signal.SIGKILL)
     primary.observe_until(lambda status: status.process == "absent", "ended")
     writing.join(timeout=10)
 
