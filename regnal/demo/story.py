@@ -98,7 +98,6 @@ class Demonstration:
         self._step(f"{self._name()} is the new primary")
         self._let_it_write(writer)
         self._note_outage(writer, "host of the primary killed", since)
-        self._explain()
         return victim
 
     def _bring_back(self, victim: Member) -> None:
@@ -133,11 +132,11 @@ class Demonstration:
         self.report.missing = writer.missing()
 
     def _explain(self) -> None:
+        """Every change of leader, now that all members are back and can tell."""
         journals = {member.name: member.journal for member in self._cluster.members}
         investigation = Investigation(journals)
         changes = [i for i in investigation.incidents if i.kind == "leader_changed"]
-        if changes:
-            self.report.stories.append(investigation.story(changes[-1]))
+        self.report.stories.extend(map(investigation.story, changes))
 
     def _note_outage(self, writer: Writer, what: str, since: float) -> None:
         outage = writer.longest_outage(since)

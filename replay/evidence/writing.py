@@ -118,12 +118,13 @@ def _of_member(evidence: Evidence, member: MemberName) -> Iterator[Writable]:
 
 def _stretch(evidence: Evidence, span: Span) -> Writable:
     life = evidence.life_at(span.member, span.since)
-    ends_in_life = span.until is not None and (
-        life is None or span.until <= life.last or life.life.end == "stopped"
-    )
-    if span.until is not None and ends_in_life:
+    if life is None:  # whose beginning is damaged
+        until = evidence.end if span.until is None else span.until
+        return Writable(span.member, span.since, until, "last_record")
+    if span.until is not None and (
+        span.until <= life.last or life.life.end == "stopped"
+    ):
         return _ended_in_sight(evidence, span, span.until)
-    assert life is not None
     following = evidence.life_after(life)
     if following is None and life.life.end == "open" and _still_leads(evidence, life):
         return Writable(span.member, span.since, evidence.end, "open")

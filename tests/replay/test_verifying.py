@@ -14,7 +14,7 @@ from regnal.replay.slicing import slice_journal
 from regnal.replay.verify import verify_journal
 from tests.journal.builders import records
 
-MUSEUM = Path(__file__).parents[1] / "journals" / "0.1.0-demo"
+MUSEUM = Path(__file__).parents[1] / "journals" / "0.1.0-fencing"
 
 
 @pytest.mark.parametrize("worth", [10**12, 0], ids=["one process", "several"])

@@ -25,7 +25,7 @@ from regnal.replay.testcase import differences
 from tests.journal.builders import TOY, Member, records
 from tests.replay.playback.test_verify import beating, verified
 
-MUSEUM = Path(__file__).parents[2] / "journals" / "0.1.0-demo"
+MUSEUM = Path(__file__).parents[2] / "journals" / "0.1.0-fencing"
 
 TAKEN = "acquire_as_the_best_candidate"
 """The rule by which pg2 took over."""
@@ -60,15 +60,15 @@ def test_it_says_what_happened_and_what_was_decided(written: Path) -> None:
     text = written.read_text()
     told = ast.get_docstring(ast.parse(text)) or ""
     assert told.startswith(
-        "The host of pg1 was lost; pg3 noticed at once; pg2 took over"
+        "The host of pg2 was lost; pg1 noticed at once; pg1 took over"
     )
-    assert f"06:43:02.373  pg2  {TAKEN}: acquire_leader" in told
+    assert f"12:12:44.338  pg1  {TAKEN}: acquire_leader" in told
     assert max(map(len, text.splitlines())) <= 88
 
 
 def test_it_fails_with_a_diff_when_a_decider_is_changed(written: Path) -> None:
-    pg2 = written.with_name("lost_host") / "pg2"
-    assert differences(pg2) == ""
+    pg1 = written.with_name("lost_host") / "pg1"
+    assert differences(pg1) == ""
 
     def other(state: Election, heard: Envelope[Message]) -> Step[Election]:
         step = ELECTION.handle(state, heard)
@@ -76,11 +76,11 @@ def test_it_fails_with_a_diff_when_a_decider_is_changed(written: Path) -> None:
 
     changed = replace(ELECTION, handle=other)
     cast = [changed if one.name == ELECTION.name else one for one in DECIDERS]
-    diff = differences(pg2, (), cast)
+    diff = differences(pg1, (), cast)
     assert f'    - rule: "{TAKEN}"\n    + rule: "dither"' in diff
     number = int(diff.split()[1])
-    assert differences(pg2, [number], cast) == ""
-    assert "record 3 does not differ any more" in differences(pg2, [3, number], cast)
+    assert differences(pg1, [number], cast) == ""
+    assert "record 3 does not differ any more" in differences(pg1, [3, number], cast)
 
 
 def test_the_slice_is_a_journal_for_every_tool(written: Path) -> None:
@@ -147,7 +147,7 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
     ("arguments", "status", "told"),
     [
         (("reign-11", MUSEUM), 1, "there is no incident 'reign-11'"),
-        (("reign-11", MUSEUM), 1, "there are: cluster-pg1-74, replica-pg3-115"),
+        (("reign-11", MUSEUM), 1, "there are: cluster-pg2-80, replica-pg3-111"),
         (("reign-10", MUSEUM, "-o", "lost.py"), 2, "let the name begin with test_"),
         (("reign-10", MUSEUM, "-o", "test_x.txt"), 2, "is no name for a test"),
         (("reign-10", MUSEUM, "-o", "/nowhere/test_x.py"), 1, "cannot be written"),
