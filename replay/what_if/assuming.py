@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from regnal.messages.base import LSN, Instant, MemberName, Message
 from regnal.messages.cluster import ClusterObserved, KeyRefused, KeyWritten, SyncState
-from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import ActivateWatchdog
+from regnal.messages.envelope import Envelope, MessageId
+from regnal.messages.fencing import ActivateWatchdog, GuardArmed, GuardFailed
 from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed, RenewLeader
 from regnal.messages.postgres import (
     CheckDivergence,
@@ -73,6 +73,14 @@ class Assuming:
                 return self._answer(order, "watchdog_device", known, text)
             case _:
                 return None
+
+    def arm(self, at: Instant, cause: MessageId) -> str:
+        """Expect the guard's answer to an order of then; what it is, in words."""
+        known = self._outside.guard
+        failed = isinstance(known, GuardFailed)
+        answer = known if known is not None else GuardArmed(guard_pid=0)
+        self._clockwork.expect(Due(at + LATENCY, "guard", answer, cause))
+        return "the guard fails as it did before" if failed else "the guard is armed"
 
     def look(self, order: Envelope[Message]) -> None:
         """A look that nobody had then sees what was there, as far as that is known."""

@@ -14,7 +14,13 @@ from regnal.messages.cluster import (
     ClusterView,
 )
 from regnal.messages.envelope import Envelope, MessageId
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    GuardArmed,
+    GuardFailed,
+    GuardStarted,
+    WatchdogActivated,
+    WatchdogFailed,
+)
 from regnal.messages.lease import (
     AcquireLeader,
     LeaderAcquired,
@@ -60,6 +66,9 @@ class Outside:
         self.watchdog: WatchdogActivated | WatchdogFailed | None = None
         """The last answer of the device; None: it was not asked."""
 
+        self.guard: GuardArmed | GuardFailed | None = None
+        """The last that was heard of the guard; None: nothing was."""
+
         self.offset: Seconds = 0.0
         """To be added to an instant of this member's clock, to have a moment."""
 
@@ -102,6 +111,10 @@ class Outside:
                 self._world.note_peers(peers, moment)
             case WatchdogActivated() | WatchdogFailed():
                 self.watchdog = message
+            case GuardArmed() | GuardFailed():
+                self.guard = message
+            case GuardStarted(pid=pid):
+                self.guard = GuardArmed(guard_pid=pid)
 
     def heard(
         self, envelope: Envelope[Message], moment: Moment

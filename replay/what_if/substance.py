@@ -25,7 +25,7 @@ from regnal.messages.changes import (
     StoreLost,
 )
 from regnal.messages.envelope import PartName
-from regnal.messages.fencing import ActivateWatchdog
+from regnal.messages.fencing import ActivateWatchdog, FencingJudged
 from regnal.messages.incidents import (
     IncidentAcknowledged,
     IncidentContinued,
@@ -116,6 +116,8 @@ def weighty(step: Step[Any] | None) -> Counter[bytes]:
 def is_weighty(message: Message) -> bool:
     """Whether it bears on what happens next, and is more than a look, a showing or a
     repetition in the rhythm of the configuration."""
+    if isinstance(message, FencingJudged):
+        return message.verdict == "failed"
     if isinstance(message, _LIGHT):
         return False
     return not isinstance(message, Command) or bearing(message) in WEIGHTY

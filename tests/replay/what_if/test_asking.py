@@ -53,12 +53,12 @@ def test_without_another_value_nothing_is_another(
 
 
 def test_a_shorter_ttl_brings_an_earlier_takeover(takeover: Path) -> None:
-    answer = asked(takeover, "ttl=20", "loop_wait=2", since=20, incident="latest")
+    answer = asked(takeover, "ttl=20", "loop_wait=2", since=20, incident="latest~1")
     assert not serious(answer)
     (text,) = inferred(answer)
     assert "the lease of pg1" in text
     assert "10.0 s earlier" in text
-    assert "nobody could write for about 15.2 s instead of 25.2 s" in text
+    assert "nobody could write for about 22.2 s instead of 32.2 s" in text
     assert set(ends(answer).values()) == {"recording"}
 
 
@@ -155,8 +155,8 @@ def test_with_all_candidates_down_nobody_asks(takeover: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ("ttl=20", "pg1 would stop taking writes at 08:01:04.000, 1.0 s earlier"),
-        ("fencing.margin=2", "pg1 would not stop taking writes at 08:01:05.000"),
+        ("ttl=20", "pg1 would stop taking writes at 08:01:04.001, 1.0 s earlier"),
+        ("fencing.margin=2", "pg1 would not stop taking writes at 08:01:05.002"),
     ],
 )
 def test_without_the_store_a_leader_stops_by_the_other_lease(
@@ -166,9 +166,26 @@ def test_without_the_store_a_leader_stops_by_the_other_lease(
     assert any(one.startswith(text) for one in shown(answer))
     if change == "fencing.margin=2":
         assert any(
-            "stops taking writes at 08:01:08.000, 3.0 s later" in one
+            "stops taking writes at 08:01:08.002, 3.0 s later" in one
             for one in inferred(answer)
         )
+
+
+def test_a_guard_that_was_off_is_armed_before_the_promotion(unguarded: Path) -> None:
+    """WDOG-03: nobody recorded what a guard says, and without it nobody is promoted."""
+    answer = asked(unguarded, "fencing.guard=true", since=10)
+    assumed = {(one.member, one.command, one.text) for one in answer.assumed}
+    assert ("pg1", "arm_guard", "the guard is armed") in assumed
+    assert ("pg2", "arm_guard", "the guard is armed") in assumed
+    assert not serious(answer)
+    assert set(ends(answer).values()) == {"recording"}
+
+
+def test_without_the_guard_nobody_waits_for_it(takeover: Path) -> None:
+    answer = asked(takeover, "fencing.guard=false", since=50)
+    assert not serious(answer)
+    assert not answer.assumed
+    assert set(ends(answer).values()) == {"recording"}
 
 
 def test_failsafe_mode_asks_the_members_and_there_the_evidence_ends(
