@@ -171,13 +171,18 @@ class Outside:
             case ConfigurationApplied():
                 return replace(envelope, message=self.configured(message))
             case LeaderAcquired(valid_until=until) | LeaderRenewed(valid_until=until):
-                until += self._longer.pop(cause, self._usually_longer)
+                longer = self._longer.pop(cause, self._usually_longer)
+                until += longer
                 self._world.leases[self._member] = self.moment(until)
+                if not longer:
+                    return envelope
                 granted = message.model_copy(update={"valid_until": until})
                 return replace(envelope, message=granted)
             case _:
                 seen = self._world.seen(message, self._member, moment)
-                return replace(envelope, message=seen)
+                return (
+                    envelope if seen is message else replace(envelope, message=seen)
+                )
 
     @property
     def _usually_longer(self) -> Seconds:

@@ -319,7 +319,7 @@ class Rerun:
         self._record = played.record
         said = played.recorded.said if isinstance(played.recorded, Recorded) else ()
         now = self._in_place_of(played.heard)
-        step = None if now is None else self._hear(actor, now)
+        step = self._hear_again(actor, played.heard, now, played.before, played.step)
         self._compare(
             Differing(
                 actor,
@@ -380,7 +380,7 @@ class Rerun:
             if step is None or step.said or step.facts or step.rule:
                 break  # of this a record will tell
             now = self._in_place_of(waiting.envelope)
-            other = None if now is None else self._hear(name, now)
+            other = self._hear_again(name, waiting.envelope, now, then, step)
             then = self._early_then[name] = step.state
             self._early[name] = number
             moment = self.moment(waiting.envelope.at)
@@ -401,6 +401,22 @@ class Rerun:
         step, _ = decided(self._deciders[actor], self.states[actor], envelope)
         if step is not None:
             self.states[actor] = step.state
+        return step
+
+    def _hear_again(
+        self,
+        actor: PartName,
+        then: Envelope[Message],
+        now: Envelope[Message] | None,
+        before: Any,
+        step: Step[Any] | None,
+    ) -> Step[Any] | None:
+        """Where the same is heard in the same state, the recorded run's step is ours."""
+        if now is None:
+            return None
+        if step is None or now is not then or self.states[actor] != before:
+            return self._hear(actor, now)
+        self.states[actor] = step.state
         return step
 
     def _hear_by_itself(self, due: Due) -> None:
