@@ -20,6 +20,7 @@ from regnal.messages.fencing import (
     GuardStarted,
     WatchdogActivated,
     WatchdogFailed,
+    WatchdogFound,
 )
 from regnal.messages.lease import (
     AcquireLeader,
@@ -63,7 +64,7 @@ class Outside:
         self.status: PostgresStatus | None = None
         """The last that was observed, as it was recorded."""
 
-        self.watchdog: WatchdogActivated | WatchdogFailed | None = None
+        self.watchdog: WatchdogActivated | WatchdogFound | WatchdogFailed | None = None
         """The last answer of the device; None: it was not asked."""
 
         self.guard: GuardArmed | GuardFailed | None = None
@@ -109,7 +110,7 @@ class Outside:
                 self._world.note_status(self._member, status, moment)
             case PeersProbed(peers=peers):
                 self._world.note_peers(peers, moment)
-            case WatchdogActivated() | WatchdogFailed():
+            case WatchdogActivated() | WatchdogFound() | WatchdogFailed():
                 self.watchdog = message
             case GuardArmed() | GuardFailed():
                 self.guard = message
@@ -180,9 +181,7 @@ class Outside:
                 return replace(envelope, message=granted)
             case _:
                 seen = self._world.seen(message, self._member, moment)
-                return (
-                    envelope if seen is message else replace(envelope, message=seen)
-                )
+                return envelope if seen is message else replace(envelope, message=seen)
 
     @property
     def _usually_longer(self) -> Seconds:

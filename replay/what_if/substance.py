@@ -25,7 +25,7 @@ from regnal.messages.changes import (
     StoreLost,
 )
 from regnal.messages.envelope import PartName
-from regnal.messages.fencing import ActivateWatchdog, FencingJudged
+from regnal.messages.fencing import ActivateWatchdog, CheckWatchdog, FencingJudged
 from regnal.messages.incidents import (
     IncidentAcknowledged,
     IncidentContinued,
@@ -63,6 +63,7 @@ _LIGHT = (
     # Repeated in a rhythm, or asked when somebody wants to know.
     AdvanceSlot,
     ActivateWatchdog,
+    CheckWatchdog,
     ProbePeers,
     RenewLeader,
 )

@@ -188,10 +188,31 @@ def test_a_guard_that_was_off_is_armed_before_the_promotion(unguarded: Path) -> 
 
 
 def test_without_the_guard_nobody_waits_for_it(takeover: Path) -> None:
-    answer = asked(takeover, "fencing.guard=false", since=50)
+    answer = asked(takeover, "fencing.guard=false", since=65)
     assert not serious(answer)
     assert not answer.assumed
     assert set(ends(answer).values()) == {"recording"}
+
+
+def test_a_watchdog_that_is_required_and_does_not_work_ends_the_lead(
+    takeover: Path,
+) -> None:
+    """WDOG-04: pg1 had found no device, and did without; that much is recorded."""
+    answer = asked(takeover, "pg1:watchdog.mode=required", since=35)
+    assert ("pg1", None, "step_down_without_fencing") in rules(answer)
+    assert "check_watchdog" in {one.command for one in answer.assumed}
+    assert ends(answer)["pg1"] == "acts"
+    assert any(
+        "pg1 would stop taking writes at 08:00:40.0" in text for text in shown(answer)
+    )
+
+
+def test_of_a_required_watchdog_that_nobody_looked_for_nothing_is_known(
+    takeover: Path,
+) -> None:
+    answer = asked(takeover, "pg2:watchdog.mode=required", since=60)
+    assert answer.end is not None
+    assert (answer.end.member, answer.end.command) == ("pg2", "check_watchdog")
 
 
 def test_failsafe_mode_asks_the_members_and_there_the_evidence_ends(
