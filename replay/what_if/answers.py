@@ -18,6 +18,7 @@ from regnal.messages.callbacks import RunCallback
 from regnal.messages.fencing import (
     ActivateWatchdog,
     ArmGuard,
+    CheckWatchdog,
     DisableWatchdog,
     DisarmGuard,
     PetWatchdog,
@@ -90,6 +91,7 @@ _BEARINGS: dict[type[Command], Bearing] = {
     RenewLeader: "assumed",
     ProbePeers: "assumed",
     CheckDivergence: "assumed",
+    CheckWatchdog: "assumed",
     ActivateWatchdog: "assumed",
     WriteSync: "assumed",
     DeleteSync: "assumed",

@@ -4,8 +4,16 @@ from collections.abc import Callable
 
 from regnal.messages.base import LSN, Instant, MemberName, Message
 from regnal.messages.cluster import ClusterObserved, KeyRefused, KeyWritten, SyncState
-from regnal.messages.envelope import Envelope
-from regnal.messages.fencing import ActivateWatchdog
+from regnal.messages.envelope import Envelope, MessageId
+from regnal.messages.fencing import (
+    ActivateWatchdog,
+    CheckWatchdog,
+    GuardArmed,
+    GuardFailed,
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogFound,
+)
 from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed, RenewLeader
 from regnal.messages.postgres import (
     CheckDivergence,
@@ -65,14 +73,18 @@ class Assuming:
                 return self._peers(order, order.message)
             case CheckDivergence(upstream=upstream):
                 return self._diverged(order, upstream.member)
-            case ActivateWatchdog():
-                known = self._outside.watchdog
-                if known is None:
-                    return "nothing is known of the device, and nobody waits for it"
-                text = "the device answers as it did before"
-                return self._answer(order, "watchdog_device", known, text)
+            case CheckWatchdog() | ActivateWatchdog():
+                return self._device(order, order.message)
             case _:
                 return None
+
+    def arm(self, at: Instant, cause: MessageId) -> str:
+        """Expect the guard's answer to an order of then; what it is, in words."""
+        known = self._outside.guard
+        failed = isinstance(known, GuardFailed)
+        answer = known if known is not None else GuardArmed(guard_pid=0)
+        self._clockwork.expect(Due(at + LATENCY, "guard", answer, cause))
+        return "the guard fails as it did before" if failed else "the guard is armed"
 
     def look(self, order: Envelope[Message]) -> None:
         """A look that nobody had then sees what was there, as far as that is known."""
@@ -102,6 +114,27 @@ class Assuming:
 
     def _answers(self, order: Envelope[Message]) -> bool:
         return self._clockwork.store_answers(order.at)
+
+    def _device(
+        self, order: Envelope[Message], wanted: CheckWatchdog | ActivateWatchdog
+    ) -> str | None:
+        """Where a device is not required a promotion waits for its answer, but goes on
+        whatever that is."""
+        answer: Message
+        known, settings = self._outside.watchdog, self._outside.now
+        text = "the device answers as it did before"
+        if isinstance(known, WatchdogFailed):
+            answer = known
+        elif known is not None:
+            answer = WatchdogFound()
+            if isinstance(wanted, ActivateWatchdog):
+                answer = WatchdogActivated(timeout=wanted.timeout)
+        elif settings is not None and settings.watchdog_mode != "required":
+            text = "nothing is known of the device: as if there were none"
+            answer = WatchdogFailed(error="not known")
+        else:
+            return None
+        return self._answer(order, "watchdog_device", answer, text)
 
     def _diverged(self, order: Envelope[Message], upstream: str | None) -> str | None:
         status, moment = self._outside.status, self._outside.moment(order.at)

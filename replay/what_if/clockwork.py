@@ -113,7 +113,10 @@ def _note(ahead: Ahead, envelope: Envelope[Message], *, is_early: bool) -> None:
         case StoreAnswered():
             _end_silence(ahead, envelope.at)
         case StoreUnreachable(unanswered_for=seconds):
-            _begin_silence(ahead, envelope.at - seconds)
+            since, asked = envelope.at - seconds, ahead.asked
+            if asked is not None and asked.at > since:
+                since = asked.at - ROUND_TRIP  # nobody asked before
+            _begin_silence(ahead, since)
         case LeaseUnconfirmed():
             asked = ahead.asked
             is_answer = asked is not None and asked.id == envelope.cause

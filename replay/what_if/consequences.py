@@ -102,7 +102,7 @@ def _text(member: MemberName, rerun: Rerun, found: Differing) -> str:
     if says(then, AcquireLeader) and not says(now, AcquireLeader):
         if _later(rerun, found, AcquireLeader):
             return ""
-        own = verdicts(now).get(member)
+        own = _verdict(member, rerun, found)
         why = f": {own}" if own else ""
         return f"{member} would not ask for the leader key at {at}{why}"
     if says(then, BecomePrimary) and not says(now, BecomePrimary):
@@ -119,6 +119,13 @@ def _text(member: MemberName, rerun: Rerun, found: Differing) -> str:
         if not is_done:
             return f"{member} would not stop taking writes at {at}, as it did"
     return ""
+
+
+def _verdict(member: MemberName, rerun: Rerun, found: Differing) -> str | None:
+    """Of the member about itself, in this step or in the last one before that judged."""
+    before = (one for one in rerun.differences.found if one.moment <= found.moment)
+    judged = [own for one in before if (own := verdicts(one.now).get(member))]
+    return verdicts(found.now).get(member) or (judged[-1] if judged else None)
 
 
 def _later(rerun: Rerun, found: Differing, word: type[Message]) -> bool:

@@ -14,7 +14,14 @@ from regnal.messages.cluster import (
     ClusterView,
 )
 from regnal.messages.envelope import Envelope, MessageId
-from regnal.messages.fencing import WatchdogActivated, WatchdogFailed
+from regnal.messages.fencing import (
+    GuardArmed,
+    GuardFailed,
+    GuardStarted,
+    WatchdogActivated,
+    WatchdogFailed,
+    WatchdogFound,
+)
 from regnal.messages.lease import (
     AcquireLeader,
     LeaderAcquired,
@@ -57,8 +64,11 @@ class Outside:
         self.status: PostgresStatus | None = None
         """The last that was observed, as it was recorded."""
 
-        self.watchdog: WatchdogActivated | WatchdogFailed | None = None
+        self.watchdog: WatchdogActivated | WatchdogFound | WatchdogFailed | None = None
         """The last answer of the device; None: it was not asked."""
+
+        self.guard: GuardArmed | GuardFailed | None = None
+        """The last that was heard of the guard; None: nothing was."""
 
         self.offset: Seconds = 0.0
         """To be added to an instant of this member's clock, to have a moment."""
@@ -100,8 +110,12 @@ class Outside:
                 self._world.note_status(self._member, status, moment)
             case PeersProbed(peers=peers):
                 self._world.note_peers(peers, moment)
-            case WatchdogActivated() | WatchdogFailed():
+            case WatchdogActivated() | WatchdogFound() | WatchdogFailed():
                 self.watchdog = message
+            case GuardArmed() | GuardFailed():
+                self.guard = message
+            case GuardStarted(pid=pid):
+                self.guard = GuardArmed(guard_pid=pid)
 
     def heard(
         self, envelope: Envelope[Message], moment: Moment
@@ -158,13 +172,16 @@ class Outside:
             case ConfigurationApplied():
                 return replace(envelope, message=self.configured(message))
             case LeaderAcquired(valid_until=until) | LeaderRenewed(valid_until=until):
-                until += self._longer.pop(cause, self._usually_longer)
+                longer = self._longer.pop(cause, self._usually_longer)
+                until += longer
                 self._world.leases[self._member] = self.moment(until)
+                if not longer:
+                    return envelope
                 granted = message.model_copy(update={"valid_until": until})
                 return replace(envelope, message=granted)
             case _:
                 seen = self._world.seen(message, self._member, moment)
-                return replace(envelope, message=seen)
+                return envelope if seen is message else replace(envelope, message=seen)
 
     @property
     def _usually_longer(self) -> Seconds:

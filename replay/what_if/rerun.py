@@ -19,11 +19,13 @@ from regnal.actors.election import ELECTION
 from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_state import Election
 from regnal.actors.step import Decider, Step
+from regnal.actors.watchdog_state import Watchdog
 from regnal.journal.entries import number_of
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import Instant, MemberName, Message, Seconds
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, PartName
+from regnal.messages.fencing import ArmGuard
 from regnal.messages.lease import LeaderRenewed
 from regnal.messages.postgres import PostgresObserved
 from regnal.messages.settings import ConfigurationApplied
@@ -104,6 +106,7 @@ class Rerun:
         self._timers: dict[str, Envelope[Message]] = {}
         """As they were set then, and may still be."""
 
+        self._player: Player | None = None
         self._quiet: Quiet | None = None
         self._is_silent = False
         """Whether what is said is of the time before the changes."""
@@ -115,6 +118,7 @@ class Rerun:
     ) -> None:
         """What was played, which was at that moment; `is_quiet`: whether nothing but
         repetitions is missing before it.  Raises ConfigurationError."""
+        self._player = player
         is_changed = self._since is None or moment >= self._since
         match played:
             case Replayed():
@@ -315,7 +319,7 @@ class Rerun:
         self._record = played.record
         said = played.recorded.said if isinstance(played.recorded, Recorded) else ()
         now = self._in_place_of(played.heard)
-        step = None if now is None else self._hear(actor, now)
+        step = self._hear_again(actor, played.heard, now, played.before, played.step)
         self._compare(
             Differing(
                 actor,
@@ -357,35 +361,33 @@ class Rerun:
     def _hear_early(self, player: Player) -> None:
         """Of what an actor only learned no record tells when it heard it; what it says
         now must not come hours later."""
-        for name, decider in self._deciders.items():
-            if name not in self.states or name not in player.states:
-                continue
-            then = self._early_then.get(name, player.states[name])
-            for waiting in player.hearing.waiting(name):
-                number = number_of(waiting.envelope.id)
-                if number <= self._early.get(name, 0):
-                    continue
-                if waiting.envelope.at > self._now - EARLY:
-                    break
-                step, _ = decided(decider, then, waiting.envelope)
-                if step is None or step.said or step.facts or step.rule:
-                    break  # of this a record will tell
-                now = self._in_place_of(waiting.envelope)
-                other = None if now is None else self._hear(name, now)
-                then = self._early_then[name] = step.state
-                self._early[name] = number
-                self._compare(
-                    Differing(
-                        name,
-                        self.moment(waiting.envelope.at),
-                        waiting.envelope,
-                        waiting.record,
-                        step,
-                        other,
-                    ),
-                    Words(added=_said(other)),
-                )
+        for name in self._deciders:
+            self._catch_up(name, player, self._now - EARLY)
         self._let_hear()
+
+    def _catch_up(self, name: PartName, player: Player, until: Instant) -> None:
+        """What was said up to then the actor has heard, if it only learned from it."""
+        if name not in self.states or name not in player.states:
+            return
+        then = self._early_then.get(name, player.states[name])
+        for waiting in player.hearing.waiting(name):
+            number = number_of(waiting.envelope.id)
+            if number <= self._early.get(name, 0):
+                continue
+            if waiting.envelope.at > until:
+                break
+            step, _ = decided(self._deciders[name], then, waiting.envelope)
+            if step is None or step.said or step.facts or step.rule:
+                break  # of this a record will tell
+            now = self._in_place_of(waiting.envelope)
+            other = self._hear_again(name, waiting.envelope, now, then, step)
+            then = self._early_then[name] = step.state
+            self._early[name] = number
+            moment = self.moment(waiting.envelope.at)
+            self._compare(
+                Differing(name, moment, waiting.envelope, waiting.record, step, other),
+                Words(added=_said(other)),
+            )
 
     def _in_place_of(self, recorded: Envelope[Message]) -> Envelope[Message] | None:
         """What is heard now where this was heard then; None: nothing."""
@@ -399,6 +401,22 @@ class Rerun:
         step, _ = decided(self._deciders[actor], self.states[actor], envelope)
         if step is not None:
             self.states[actor] = step.state
+        return step
+
+    def _hear_again(
+        self,
+        actor: PartName,
+        then: Envelope[Message],
+        now: Envelope[Message] | None,
+        before: Any,
+        step: Step[Any] | None,
+    ) -> Step[Any] | None:
+        """Where the same is heard in the same state, the recorded run's step is ours."""
+        if now is None:
+            return None
+        if step is None or now is not then or self.states[actor] != before:
+            return self._hear(actor, now)
+        self.states[actor] = step.state
         return step
 
     def _hear_by_itself(self, due: Due) -> None:
@@ -418,6 +436,8 @@ class Rerun:
                     continue
                 if name not in self.states or self.end is not None:
                     continue
+                if self._player is not None:
+                    self._catch_up(name, self._player, envelope.at)
                 step = self._hear(name, envelope)
                 moment = self.moment(envelope.at)
                 self._compare(
@@ -431,6 +451,8 @@ class Rerun:
             return
         self.differences.take(found)
         self.speech.speak(words, found.heard, found.actor, self._record)
+        if _awaits_the_guard(found.now) and not _awaits_the_guard(found.then):
+            self.speech.await_the_guard(found.heard)
 
     @property
     def has_ended(self) -> bool:
@@ -454,3 +476,14 @@ class Rerun:
 
 def _said(step: Step[Any] | None) -> tuple[Message, ...]:
     return step.said if step is not None else ()
+
+
+def _awaits_the_guard(step: Step[Any] | None) -> bool:
+    """Whether the step arms a guard that had no deadline: of those orders alone the
+    guard tells that it has done so."""
+    return (
+        step is not None
+        and isinstance(step.state, Watchdog)
+        and step.state.guard == "asked"
+        and any(isinstance(message, ArmGuard) for message in step.said)
+    )

@@ -21,7 +21,10 @@ from regnal.messages.base import (
 )
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
+from regnal.messages.fencing import ArmGuard
 from regnal.messages.lease import AcquireLeader
+from regnal.messages.postgres import PostgresObserved, PromotePostgres, StopPostgres
+from regnal.messages.probes import ProbePeers
 from regnal.replay.evidence.evidence import Moment
 from regnal.replay.what_if.answers import LATENCY, bearing
 from regnal.replay.what_if.assuming import Assuming
@@ -122,6 +125,11 @@ class Speech:
             if not self._say(word):
                 self._given.append(ending(message, words.unsaid, moment, record))
 
+    def await_the_guard(self, heard: Envelope[Message]) -> None:
+        """It is waited for, and the recording has no answer of it here."""
+        text = self._assuming.arm(heard.at, heard.id)
+        self._note_assumed(ArmGuard, text, heard.at)
+
     def say_quietly(
         self, words: Sequence[Message], heard: Envelope[Message], part: PartName
     ) -> None:
@@ -133,18 +141,27 @@ class Speech:
                 self.queue.append(word)
 
     def keeps(self, said: Envelope[Message]) -> bool:
-        """Whether it came of an order that may still be given: its answer, or a view in
-        which the lease is ours."""
+        """Whether it came of an order that may still be given: its answer, a view in
+        which the lease is ours, or PostgreSQL promoted or stopped."""
         owed = self._owed.get(said.cause or "")
         match said.message:
             case Outcome() if owed is not None:
                 owed.answers.setdefault(said.id, said)
                 return True
             case ClusterObserved(view=view) if view.leader_name == self._member:
-                for other in self._owed.values():
-                    if isinstance(other.order.message, AcquireLeader):
-                        other.answers.setdefault(said.id, said)
-                        return True
+                return self._came_of(AcquireLeader, said)
+            case PostgresObserved(status=status) if status.is_primary:
+                return self._came_of(PromotePostgres, said)
+            case PostgresObserved(status=status) if status.process == "absent":
+                return self._came_of(StopPostgres, said)
+        return False
+
+    def _came_of(self, order: type[Command], said: Envelope[Message]) -> bool:
+        """Keep it for such an order, if one is owed."""
+        for owed in self._owed.values():
+            if isinstance(owed.order.message, order):
+                owed.answers.setdefault(said.id, said)
+                return True
         return False
 
     def settle(self, now: Moment) -> Ending | None:
@@ -208,16 +225,16 @@ class Speech:
                 text = self._assuming.expect(word)
                 if text is None:
                     return False
-                kind, moment = (
-                    kind_of(type(word.message)),
-                    self._outside.moment(word.at),
-                )
-                self.assumed.setdefault((kind, text), []).append(moment)
+                self._note_assumed(type(word.message), text, word.at)
         return True
+
+    def _note_assumed(self, order: type[Message], text: str, at: Instant) -> None:
+        moments = self.assumed.setdefault((kind_of(order), text), [])
+        moments.append(self._outside.moment(at))
 
     def _owed_of(self, message: Message) -> Owed | None:
         """The recorded word that is said only now."""
-        if not is_weighty(message):
+        if not is_weighty(message) and not isinstance(message, ProbePeers):
             return None
         for owed in self._owed.values():
             if alike(owed.order.message, message):

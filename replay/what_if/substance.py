@@ -25,7 +25,7 @@ from regnal.messages.changes import (
     StoreLost,
 )
 from regnal.messages.envelope import PartName
-from regnal.messages.fencing import ActivateWatchdog
+from regnal.messages.fencing import ActivateWatchdog, CheckWatchdog, FencingJudged
 from regnal.messages.incidents import (
     IncidentAcknowledged,
     IncidentContinued,
@@ -63,6 +63,7 @@ _LIGHT = (
     # Repeated in a rhythm, or asked when somebody wants to know.
     AdvanceSlot,
     ActivateWatchdog,
+    CheckWatchdog,
     ProbePeers,
     RenewLeader,
 )
@@ -116,6 +117,8 @@ def weighty(step: Step[Any] | None) -> Counter[bytes]:
 def is_weighty(message: Message) -> bool:
     """Whether it bears on what happens next, and is more than a look, a showing or a
     repetition in the rhythm of the configuration."""
+    if isinstance(message, FencingJudged):
+        return message.verdict == "failed"
     if isinstance(message, _LIGHT):
         return False
     return not isinstance(message, Command) or bearing(message) in WEIGHTY

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from regnal.messages.base import Message
 from regnal.messages.envelope import Envelope
+from regnal.messages.probes import ProbePeers
 from regnal.messages.timers import CancelTimer, SetTimer
 from regnal.replay.what_if.answers import WEIGHTY, bearing
 from regnal.replay.what_if.substance import substance
@@ -68,12 +69,20 @@ def _written(
 
 
 def alike(one: Message, other: Message) -> bool:
-    """Of one kind: timers of one name, and orders that bear on what happens next only
-    where they say the same in substance."""
+    """Of one kind: timers of one name, questions to the same members, and orders that
+    bear on what happens next only where they say the same in substance."""
     if type(one) is not type(other):
         return False
     if isinstance(one, SetTimer | CancelTimer):
         return one.name == getattr(other, "name", None)
+    if isinstance(one, ProbePeers):
+        return _asked(one) == _asked(other)
     if bearing(one) in WEIGHTY:
         return substance(one) == substance(other)
     return True
+
+
+def _asked(probe: Message) -> tuple[object, ...]:
+    """Who is asked, on whose behalf; not how long their answers are waited for."""
+    assert isinstance(probe, ProbePeers)
+    return probe.request, *(target.name for target in probe.targets)

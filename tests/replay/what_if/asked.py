@@ -1,5 +1,6 @@
 """Asks journals, as the command does."""
 
+from functools import cache
 from pathlib import Path
 
 from regnal.messages.base import MemberName, Seconds
@@ -21,12 +22,8 @@ def asked(
     incident: str | None = None,
 ) -> Answer:
     """`downs`, `since`: seconds from the beginning of the recording."""
-    directories = {
-        path.name: path for path in sorted(directory.iterdir()) if path.is_dir()
-    }
-    for name in without:
-        del directories[name]
-    investigation = Investigation(directories)
+    directories = _journals(directory, without)
+    investigation = _investigation(directory, without)
     begin = investigation.evidence.begin
     question = Question(
         Changes(tuple(map(parsed_change, changes))),
@@ -37,6 +34,22 @@ def asked(
     asking.run()
     found = investigation.find(incident) if incident is not None else None
     return answer(asking, found)
+
+
+@cache
+def _investigation(directory: Path, without: tuple[MemberName, ...]) -> Investigation:
+    """What is asked changes nothing of it."""
+    return Investigation(_journals(directory, without))
+
+
+def _journals(
+    directory: Path, without: tuple[MemberName, ...]
+) -> dict[MemberName, Path]:
+    return {
+        path.name: path
+        for path in sorted(directory.iterdir())
+        if path.is_dir() and path.name not in without
+    }
 
 
 def serious(answer: Answer) -> list[Difference]:

@@ -56,3 +56,18 @@ def lost_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert world.primaries == set()
     world.close()
     return directory
+
+
+@pytest.fixture(scope="session")
+def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `takeover`, in a cluster without guards, and sooner."""
+    directory = tmp_path_factory.mktemp("unguarded")
+    world = RecordedWorld(directory, NAMES, seed=1, guard=False)
+    world.begin_traffic()
+    world.start()
+    world.run(15)
+    world.kill_host("pg1")
+    world.run(32)
+    assert world.primaries == {"pg2"}
+    world.close()
+    return directory

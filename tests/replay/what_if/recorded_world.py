@@ -64,5 +64,6 @@ def document_of(settings: Settings) -> dict[str, Any]:
             "data_dir": "/data",
             "use_pg_rewind": settings.use_pg_rewind,
         },
+        "fencing": {"guard": settings.guard},
     }
     return merge(dynamic, local)
