@@ -1,5 +1,8 @@
 """What holds for every test: how often properties are tried, and which worker runs what."""
 
+from collections.abc import Generator
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -36,6 +39,23 @@ def pytest_xdist_make_scheduler(
 ) -> OneClusterAtATime:
     config.option.loadscopereorder = False
     return OneClusterAtATime(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """What a worker reports may hold half a character, from a hostile value; xdist would
+    end with an error of its own, and not run the rest."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_encodable(inner) for inner in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return value
 
 
 LONGEST = (CLUSTERS, "tests/scenarios/")

@@ -55,31 +55,35 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
+    folder = Path(f"/tmp/regnal-examples-{os.getpid()}")
+    control = [str(BIN_DIR / "pg_ctl"), "-D", str(folder / "data"), "-w"]
     with as_postgres():
-        folder = Path(f"/tmp/regnal-examples-{os.getpid()}")
         folder.mkdir()
-        try:
-            initdb(folder / "data")
-            (folder / "data" / "pg_hba.conf").write_text(
-                "local all all trust\nhost all all 127.0.0.0/8 trust\n"
-            )
-            server = Server(folder, free_port())
-            options = OPTIONS.format(port=server.port, folder=folder)
-            control = [str(BIN_DIR / "pg_ctl"), "-D", str(folder / "data"), "-w"]
-            log = str(folder / "log")
-            subprocess.run([*control, "-o", options, "-l", log, "start"], check=True)
-            session = psycopg2.connect(server.dsn)
-            session.autocommit = True
-            with session.cursor() as cursor:
-                cursor.execute("CREATE DATABASE app")
-            session.close()
-            try:
-                yield server
-            finally:
-                subprocess.run([*control, "-m", "immediate", "stop"], check=True)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        server = Server(folder, free_port())
+        start(server, control)
+    try:
+        yield server
+    finally:
+        with as_postgres():
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(server: Server, control: list[str]) -> None:
+    data = server.folder / "data"
+    initdb(data)
+    (data / "pg_hba.conf").write_text(
+        "local all all trust\nhost all all 127.0.0.0/8 trust\n"
+    )
+    options = OPTIONS.format(port=server.port, folder=server.folder)
+    log = str(server.folder / "log")
+    subprocess.run([*control, "-o", options, "-l", log, "start"], check=True)
+    session = psycopg2.connect(server.dsn)
+    session.autocommit = True
+    with session.cursor() as cursor:
+        cursor.execute("CREATE DATABASE app")
+    session.close()
 
 
 def told(
@@ -159,6 +163,12 @@ def elected(host: str, port: str, time: str) -> str:
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
 def test_pgbouncer_follows_the_primary(postgres: Server) -> None:
+    """PgBouncer refuses to run as root."""
+    with as_postgres():
+        _follow_the_primary(postgres)
+
+
+def _follow_the_primary(postgres: Server) -> None:
     folder, port = postgres.folder, free_port()
     (folder / "databases.ini").write_text(
         f"[databases]\napp = host=127.0.0.1 port={postgres.port}\n"

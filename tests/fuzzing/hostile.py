@@ -94,15 +94,22 @@ def lines(pieces: Sequence[str], strange: Anything = TEXTS) -> st.SearchStrategy
 
 
 def answer_or(
-    error: type[Exception] | tuple[type[Exception], ...], work: Callable[[], T]
+    error: type[Exception] | tuple[type[Exception], ...],
+    work: Callable[[], T],
+    *,
+    on_terminal: bool = False,
 ) -> T | None:
     """What `work` gives; None: it raised the error that it may raise, with a text that
-    a person can read.  Any other error goes through."""
+    a person can read.  Any other error goes through.
+
+    `on_terminal`: the text goes to standard error, which escapes what is no character;
+    a log does not.
+    """
     try:
         return work()
     except error as refused:
         text = str(refused)
         assert text.strip(), "an error that says nothing"
         assert len(text) < 20_000, "an error that nobody can read"
-        text.encode()  # can be logged
+        text.encode(errors="backslashreplace" if on_terminal else "strict")
         return None

@@ -32,6 +32,7 @@ from regnal.runtime.options import (
     postgres_options,
     rest_options,
 )
+from tests.fuzzing import hostile
 from tests.fuzzing.hostile import NUMBERS, TEXTS, VALUES, answer_or, damaged, many, some
 from tests.regnal.configuration.builders import MINIMAL, laid_over
 
@@ -197,6 +198,7 @@ def test_what_people_type_into_the_control_tool(
 ) -> None:
     """One sentence for what cannot be meant."""
     refusal = click.ClickException
+    answer_or = partial(hostile.answer_or, on_terminal=True)
     answer_or(refusal, lambda: parse_scheduled(text))
     answer_or((refusal, ValueError), lambda: parse_dcs_url(text))
     answer_or(refusal, lambda: parse_document(text, "file"))
