@@ -297,6 +297,7 @@ def clear_failover(view: Election, now: Instant) -> WriteFailover:
 def probe_all(view: Election) -> ProbePeers:
     """Ask every member that was ever seen under this leader (ELEC-20)."""
     urls = {m.name: m.api_url for m in view.known_members if m.api_url}
+    servers = {m.name: m.conn_url for m in view.known_members if view.left_unfenced}
     listed = view.cluster.failsafe if view.cluster else None
     if view.settings is not None and view.settings.failsafe_mode:
         # P-FSAFE-03: the race is run with members that only the key still knows.
@@ -308,6 +309,7 @@ def probe_all(view: Election) -> ProbePeers:
                 name=name,
                 api_url=urls[name],
                 within=PROBE_GONE_WITHIN if name == gone else None,
+                conn_url=servers.get(name),
             )
             for name in sorted(urls)
             if name != view.member

@@ -271,6 +271,7 @@ class Daemon:
                 self._journal.wait_beyond,
             ),
             more_metrics=self._tell_of_publishers if self._publishers else None,
+            ask_postgres=self._postgres.takes_writes,
         )
 
     def _recall(self) -> IncidentsRecalled:
