@@ -14,8 +14,9 @@ from regnal.actors.candidates import (
     running_primary,
 )
 from regnal.actors.election_lease import ask_for_the_lease
+from regnal.actors.election_probe import probe_all
 from regnal.actors.election_rule import Conclusion
-from regnal.actors.election_shutdown import clear_failover, probe_all
+from regnal.actors.election_shutdown import clear_failover
 from regnal.actors.election_state import PROMOTION_RESERVE, AwaitedRecord, Election
 from regnal.messages.base import Instant, MemberName
 from regnal.messages.lease import ReleaseLeader
