@@ -15,7 +15,7 @@ from regnal.events.spans.commands import (
     reason_attributes,
 )
 from regnal.events.spans.leader_keys import give_up
-from regnal.events.spans.loom import Loom
+from regnal.events.spans.loom import PRIMARY, Loom
 from regnal.events.spans.memory import Episode, Linked, Thread
 from regnal.events.spans.naming import RootName
 from regnal.events.spans.span import Span, UnixNanos
@@ -66,6 +66,8 @@ def _hear_decision(loom: Loom, envelope: Envelope[Message]) -> None:
     message, episode = envelope.message, loom.memory.episode
     if isinstance(message, operations.PhaseChanged):
         loom.memory.phase = message.phase
+        if episode is not None and message.phase in PRIMARY:
+            episode.awaits_stream = False
         return
     if episode is None:
         return
