@@ -4,6 +4,7 @@ from regnal.events.spans import episodes, naming
 from regnal.events.spans.commands import (
     COMMANDS,
     HEARTBEATS,
+    INTENT_KINDS,
     INTENTS,
     OUTCOMES,
     Answer,
@@ -175,7 +176,9 @@ def _begin(
         attributes={**loom.by_rule(envelope), **attributes},
     )
     episodes.begin(episode, thread)
-    episodes.own(episode, envelope.id, envelope.id)
+    # A command has no parts, since it may go over to another trace.
+    has_parts = kind in INTENT_KINDS
+    episodes.own(episode, envelope.id, envelope.id if has_parts else parent)
 
 
 def _phase_for(loom: Loom, envelope: Envelope[Message]) -> str | None:

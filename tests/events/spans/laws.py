@@ -33,6 +33,8 @@ def _broken(spans: list[Span]) -> list[str]:
             if span.parent is not None and span.parent not in roots:
                 found.append(f"nobody knows the parent of {span.name}")
             continue
+        if naming.INCIDENT in span.attributes:
+            continue  # another part of the same member, which comes later
         is_within = parent.start <= span.start and span.end <= parent.end
         if parent.member == span.member and not is_within:
             found.append(f"{span.name} is not within {parent.name}")
