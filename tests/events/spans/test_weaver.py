@@ -365,7 +365,7 @@ def test_a_crash_without_failover_is_a_trace_of_its_own() -> None:
     assert root.attributes[naming.INCIDENT] == f"postgres-{exited.replace('/', '-')}"
     assert root.parent is None
     assert root.status == "error"
-    assert root.moments[0].attributes["regnal.postgres.signal"] == 9
+    assert root.moments[0].attributes[naming.SIGNAL] == 9
     assert life.parent("start_postgres") == "start_as_primary"
     assert broken(life.spans) == []
 
