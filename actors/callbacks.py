@@ -18,13 +18,14 @@ A primary is not reported before it holds the lease: a new cluster is not one be
 it has a leader.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from regnal.actors.step import Decider, Step
 from regnal.messages.base import MemberName, Message
 from regnal.messages.callbacks import CallbackAction, RunCallback
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,

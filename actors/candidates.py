@@ -4,10 +4,11 @@ Pure functions on what the members answered.  The order of the checks is the
 order in which an operator would ask.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from regnal.messages.base import LSN, MemberName, Timeline
 from regnal.messages.cluster import ClusterView, SyncState
+from regnal.messages.frozen import replace
 from regnal.messages.probes import PeerStatus
 from regnal.messages.reasons import Reason, because
 from regnal.messages.settings import Settings

@@ -5,12 +5,13 @@ says when, and keeps the last known dynamic configuration when its key vanishes
 (CFG-17, PAUSE-15).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from regnal.actors.step import Decider, Step
 from regnal.messages.base import JsonText, MemberName, Message
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.operations import PhaseChanged
 from regnal.messages.settings import (
     ApplyDynamicConfiguration,

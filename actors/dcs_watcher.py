@@ -9,8 +9,6 @@ The member key is written with every heartbeat, when PostgreSQL has answered for
 once when anything but a WAL position changes, or the journal's head is told.
 """
 
-from dataclasses import replace
-
 from regnal.actors import own_member
 from regnal.actors.dcs_watcher_rules import KEEPING, TELLING
 from regnal.actors.dcs_watcher_state import HEARTBEAT, TOUCH_AFTER, DcsWatcher
@@ -31,6 +29,7 @@ from regnal.messages.cluster import (
 )
 from regnal.messages.daemon import JournalKept, ShutdownCompleted
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.lease import LeaderAcquired, LeaderRenewed
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.postgres import PostgresObserved, PostgresPromoted

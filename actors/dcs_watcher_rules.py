@@ -1,6 +1,5 @@
 """Rules of the store's watcher: TELLING what changed, KEEPING our keys."""
 
-from dataclasses import replace
 from typing import TypeAlias
 
 from regnal.actors.dcs_watcher_state import DcsWatcher, Told
@@ -24,6 +23,7 @@ from regnal.messages.changes import (
     StoreLost,
 )
 from regnal.messages.cluster import FailsafeMember
+from regnal.messages.frozen import replace
 from regnal.messages.settings import Settings
 from regnal.messages.store import (
     TakeInitialize,

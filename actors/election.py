@@ -4,8 +4,6 @@ Read RULES from top to bottom.  The first that applies decides; its name is what
 the journal, `explain` and the log call the decision.
 """
 
-from dataclasses import replace
-
 from regnal.actors import (
     election_creation,
     election_fencing,
@@ -38,6 +36,7 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import (
     CrashCounted,
     FailoverHeld,
@@ -64,6 +63,7 @@ from regnal.messages.postgres import (
     DatabaseInitialised,
     PostgresObserved,
     PostgresPromoted,
+    PostgresStarted,
     PostgresStopped,
     PostmasterExited,
     ReplicationEnded,
@@ -256,6 +256,7 @@ ELECTION = Decider(
         LeaseRefused,
         LeaseUnconfirmed,
         PostgresObserved,
+        PostgresStarted,
         PostmasterExited,
         ReplicationEnded,
         ShutdownCheckpointed,

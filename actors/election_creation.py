@@ -1,7 +1,5 @@
 """Rules of beginnings: a new cluster, a new member, a member that starts."""
 
-from dataclasses import replace
-
 from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_pause import has_foreign_data
 from regnal.actors.election_rule import Conclusion
@@ -13,6 +11,7 @@ from regnal.actors.upstreams import (
 )
 from regnal.messages.base import Instant
 from regnal.messages.daemon import ExitDaemon
+from regnal.messages.frozen import replace
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import (
     BootstrapCluster,

@@ -5,14 +5,13 @@ whether that stands (docs/fencing.md).  In pause, and in a standby cluster, noth
 takes writes by a lease.
 """
 
-from dataclasses import replace
-
 from regnal.actors.election_creation import may_start_again
 from regnal.actors.election_race import is_about_to_promote
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant, Seconds
 from regnal.messages.fencing import FencingWanted
+from regnal.messages.frozen import replace
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because

@@ -1,7 +1,5 @@
 """Rules of members that do not lead, and of requests to a single member."""
 
-from dataclasses import replace
-
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import LOOK_EVERY, STREAM_WITHIN, Election
 from regnal.actors.upstreams import (
@@ -11,6 +9,7 @@ from regnal.actors.upstreams import (
     upstream_to_follow,
 )
 from regnal.messages.base import Instant
+from regnal.messages.frozen import replace
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import (
     FollowLeader,

@@ -1,6 +1,5 @@
 """How election learns from messages; nothing is decided here."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +10,7 @@ from regnal.actors.election_state import (
     Reinitialize,
     Restart,
 )
+from regnal.actors.postmaster import heard_of
 from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import (
     ClusterObserved,
@@ -30,6 +30,7 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import (
     CrashCounted,
     FailoverHeld,
@@ -270,6 +271,11 @@ def _learn_of_keys(view: Election, message: Message, now: Instant) -> Election:
 
 
 def _learn_of_postgres(view: Election, message: Message, now: Instant) -> Election:
+    if view.postmaster.is_late(message):
+        return view
+    postmaster = heard_of(view.postmaster, message)
+    if postmaster is not view.postmaster:
+        view = replace(view, postmaster=postmaster)
     match message:
         case PostgresObserved(status=status):
             healthy = status.is_accepting and status.in_recovery is False

@@ -4,12 +4,12 @@ They come first in the table, since nothing else matters while they apply.
 """
 
 import json
-from dataclasses import replace
 
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant, MemberName
 from regnal.messages.cluster import ClusterView
+from regnal.messages.frozen import replace
 from regnal.messages.lease import AcquireLeader
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.probes import AskFailsafe, ProbeTarget

@@ -1,9 +1,8 @@
 """How election learns of its lease: three answers, yes, no and unknown."""
 
-from dataclasses import replace
-
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant, MemberName, Message
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,

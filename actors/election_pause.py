@@ -1,13 +1,12 @@
 """Rules of pause: automatic failover is off, a person is at work (PAUSE-01..10)."""
 
-from dataclasses import replace
-
 from regnal.actors.candidates import running_primary
 from regnal.actors.election_lease import ask_for_the_lease
 from regnal.actors.election_probe import probe_all
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant
+from regnal.messages.frozen import replace
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import BecomePrimary
 from regnal.messages.reasons import because

@@ -5,11 +5,10 @@ conditions `is_barred` and `failover_is_held` of the others, see to it.  They fo
 promotion or a start, and never permit one.  In pause there is no policy.
 """
 
-from dataclasses import replace
-
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant
+from regnal.messages.frozen import replace
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because

@@ -5,8 +5,6 @@ The best candidate, by its own view, asks for the lease at once, the others late
 the worse they are placed: the store picks one, and there is no stampede.
 """
 
-from dataclasses import replace
-
 from regnal.actors.candidates import (
     Candidate,
     judge,
@@ -19,6 +17,7 @@ from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_shutdown import clear_failover
 from regnal.actors.election_state import PROMOTION_RESERVE, AwaitedRecord, Election
 from regnal.messages.base import Instant, MemberName
+from regnal.messages.frozen import replace
 from regnal.messages.lease import ReleaseLeader
 from regnal.messages.operations import BecomePrimary
 from regnal.messages.postgres import ObservePostgres

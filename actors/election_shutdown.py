@@ -5,14 +5,13 @@ member that has everything; the same hand-over ends the life of a leader whose
 daemon is stopped.
 """
 
-from dataclasses import replace
-
 from regnal.actors.candidates import Candidate, judge
 from regnal.actors.election_probe import probe_all
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election, Switchover
 from regnal.messages.base import Instant, MemberName
 from regnal.messages.daemon import ShutdownCompleted
+from regnal.messages.frozen import replace
 from regnal.messages.lease import HandOverLeader, ReleaseLeader, WithdrawHandOver
 from regnal.messages.operations import DemotePostgres, StopForShutdown
 from regnal.messages.postgres import WalSender

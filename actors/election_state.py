@@ -1,9 +1,10 @@
 """What election knows: one immutable view on which its rules look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from regnal.actors.lease_margins import step_down_lead
+from regnal.actors.postmaster import Postmaster
 from regnal.messages.base import LSN, Instant, MemberName, RequestId, Seconds
 from regnal.messages.cluster import ClusterView, MemberView
 from regnal.messages.incidents import IncidentName
@@ -114,6 +115,7 @@ class Election:
     led may take writes without a daemon."""
 
     postgres: PostgresStatus | None = None
+    postmaster: Postmaster = field(default_factory=Postmaster)
     phase: Phase = "unknown"
     control: ControlData | None = None
     shutdown_lsn: int | None = None

@@ -4,8 +4,6 @@ Upkeep follows every decision in the same step.  It never decides anything about
 PostgreSQL.
 """
 
-from dataclasses import replace
-
 from regnal.actors.election_learning import HEARTBEAT
 from regnal.actors.election_lease import FAILSAFE_TIMEOUT
 from regnal.actors.election_shutdown import HAND_OVER_DEADLINE, SHUTDOWN_PATIENCE
@@ -17,6 +15,7 @@ from regnal.actors.election_state import (
     Election,
 )
 from regnal.messages.base import Instant, Message
+from regnal.messages.frozen import replace
 from regnal.messages.lease import RenewLeader
 from regnal.messages.postgres import ObservePostgres
 from regnal.messages.timers import SetTimer

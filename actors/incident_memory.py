@@ -5,9 +5,10 @@ what the journal has of them is folded by it: so that both remember the same.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from regnal.messages.base import Instant, Message
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import (
     FailoverHeld,
     FailoverReleased,

@@ -6,8 +6,6 @@ remembers them by the same function by which the journal is folded after a resta
 (`incident_memory`).
 """
 
-from dataclasses import replace
-
 from regnal.actors import (
     incidents_closing,
     incidents_opening,
@@ -23,6 +21,7 @@ from regnal.messages.cluster import ClusterObserved, StoreAnswered, StoreUnreach
 from regnal.messages.daemon import ActorFailed
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import GuardFenced
+from regnal.messages.frozen import replace
 from regnal.messages.host import StallNoticed
 from regnal.messages.incidents import (
     ExplanationFailed,
@@ -31,7 +30,7 @@ from regnal.messages.incidents import (
 )
 from regnal.messages.lease import LeaderHandedOver
 from regnal.messages.operations import PhaseChanged
-from regnal.messages.postgres import PostmasterExited
+from regnal.messages.postgres import PostgresStarted, PostmasterExited
 from regnal.messages.requests import AcknowledgementRequested
 from regnal.messages.settings import ConfigurationApplied
 from regnal.messages.timers import TimerFired
@@ -92,6 +91,7 @@ INCIDENTS = Decider(
         StoreAnswered,
         LeaderHandedOver,
         PhaseChanged,
+        PostgresStarted,
         PostmasterExited,
         GuardFenced,
         StallNoticed,

@@ -1,7 +1,5 @@
 """How the incidents actor learns from messages; nothing is decided here."""
 
-from dataclasses import replace
-
 from regnal.actors.incident_memory import remember
 from regnal.actors.incident_names import SAME_REIGN
 from regnal.actors.incidents_state import (
@@ -10,6 +8,7 @@ from regnal.actors.incidents_state import (
     Incidents,
     Key,
 )
+from regnal.actors.postmaster import heard_of
 from regnal.messages.base import Instant, Message, Seconds
 from regnal.messages.cluster import (
     ClusterObserved,
@@ -22,6 +21,7 @@ from regnal.messages.cluster import (
 from regnal.messages.daemon import ActorFailed
 from regnal.messages.envelope import Envelope
 from regnal.messages.fencing import GuardFenced
+from regnal.messages.frozen import replace
 from regnal.messages.host import StallNoticed
 from regnal.messages.incidents import (
     ExplanationFailed,
@@ -32,7 +32,7 @@ from regnal.messages.incidents import (
 )
 from regnal.messages.lease import LeaderHandedOver
 from regnal.messages.operations import Phase, PhaseChanged
-from regnal.messages.postgres import PostmasterExited
+from regnal.messages.postgres import PostgresStarted, PostmasterExited
 from regnal.messages.requests import AcknowledgementRequested
 from regnal.messages.settings import ConfigurationApplied
 
@@ -83,8 +83,15 @@ def _learn(state: Incidents, message: Message, now: Instant) -> Incidents:
             return replace(state, store_lost_at=now - silent)
         case LeaderHandedOver():
             return replace(state, handed_over=True)
-        case PostmasterExited(expected=False):
-            return replace(state, phase="stopped", was_primary=False)
+        case PostgresStarted():
+            return replace(state, postmaster=heard_of(state.postmaster, message))
+        case PostmasterExited() if state.postmaster.is_late(message):
+            return state
+        case PostmasterExited(expected=expected):
+            known = replace(state, postmaster=heard_of(state.postmaster, message))
+            if expected:
+                return known
+            return replace(known, phase="stopped", was_primary=False)
         case PhaseChanged(phase=phase):
             return _learn_phase(state, phase)
         case _:

@@ -4,7 +4,6 @@ What happens while something graver is not settled is part of it, and no inciden
 own; what turns out to have been the beginning of something graver is included in it.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from regnal.actors.incident_memory import remember
@@ -13,6 +12,7 @@ from regnal.actors.incidents_state import Happening, Incidents, Key
 from regnal.actors.rule_list import Remark
 from regnal.messages.base import Instant, Message, WallTime
 from regnal.messages.cluster import FailoverRequest
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import (
     ChangeOfLeader,
     Incident,

@@ -4,12 +4,11 @@ Off unless a person switched it on in the dynamic configuration (`incident_polic
 tell election what must not be done; whether a pause sets them aside is its own business.
 """
 
-from dataclasses import replace
-
 from regnal.actors.incidents_opening import GRAVE, decided
 from regnal.actors.incidents_state import Incidents
 from regnal.actors.rule_list import Remark
 from regnal.messages.base import Instant, Message
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import (
     CrashCounted,
     FailoverHeld,

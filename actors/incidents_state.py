@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from regnal.actors.incident_memory import Memory
+from regnal.actors.postmaster import Postmaster
 from regnal.actors.wall_time import iso_text
 from regnal.messages.base import Instant, MemberName, Seconds, WallTime
 from regnal.messages.cluster import (
@@ -109,6 +110,7 @@ class Incidents:
     handed_over: bool = False
     """Whether we gave the key away in order, since we had it last."""
 
+    postmaster: Postmaster = field(default_factory=Postmaster)
     phase: Phase = "unknown"
     was_primary: bool = False
     """Whether PostgreSQL, as it runs or ran last, was a primary."""

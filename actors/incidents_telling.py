@@ -1,7 +1,6 @@
 """Rules of telling: when an incident is explained, and what the REST API shows."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from regnal.actors.incident_names import SAME_REIGN
@@ -9,6 +8,7 @@ from regnal.actors.incidents_opening import told_since
 from regnal.actors.incidents_state import Explaining, Incidents
 from regnal.actors.rule_list import Remark
 from regnal.messages.base import Instant, JsonText
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import (
     DropExplanation,
     ExplainIncident,

@@ -3,11 +3,13 @@
 Nothing is decided here.  `role` and `state` have the words of docs/contracts.md 1.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
+from regnal.actors.postmaster import Postmaster, heard_of
 from regnal.messages.base import JsonText, MemberName, Message, Timeline
 from regnal.messages.daemon import ShutdownRequested
+from regnal.messages.frozen import replace
 from regnal.messages.incidents import LeadershipAllowed, LeadershipBarred
 from regnal.messages.lease import (
     LeaderAcquired,
@@ -80,6 +82,7 @@ class OwnMember:
     member: MemberName
     settings: Settings | None = None
     postgres: PostgresStatus | None = None
+    postmaster: Postmaster = field(default_factory=Postmaster)
     phase: Phase = "unknown"
     state: str | None = None
     """As the supervisor calls it; None: it has not said yet."""
@@ -173,6 +176,11 @@ def learn(own: OwnMember, message: Message) -> OwnMember:
 
 
 def _learn_of_postgres(own: OwnMember, message: Message) -> OwnMember:
+    if own.postmaster.is_late(message):
+        return own
+    postmaster = heard_of(own.postmaster, message)
+    if postmaster is not own.postmaster:
+        own = replace(own, postmaster=postmaster)
     match message:
         case PostgresObserved(status=status):
             return _observed(own, status)

@@ -6,8 +6,6 @@ the operator, one at a time and in the right order.  What comes after what is in
 which intent may interrupt which.
 """
 
-from dataclasses import replace
-
 from regnal.actors.step import Decider, Step
 from regnal.actors.supervisor_learning import learn
 from regnal.actors.supervisor_state import (
@@ -27,6 +25,7 @@ from regnal.actors.supervisor_taking import (
 from regnal.actors.supervisor_transitions import check
 from regnal.messages.base import MemberName, Message
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.operations import (
     BecomePrimary,
     BootstrapCluster,

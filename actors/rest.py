@@ -6,7 +6,6 @@ If what the API shows is another now, a new snapshot is published (rest_publishi
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from regnal.actors.own_member import OWN_MEMBER_HEARS, OwnMember
@@ -71,6 +70,7 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.lease import LeaderRenewed, LeaseUnconfirmed
 from regnal.messages.operations import (
     IntentFailed,

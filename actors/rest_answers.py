@@ -1,11 +1,11 @@
 """Answers to requests, and who still waits for one."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from regnal.actors.rest_state import MAXIMUM_PENDING, Pending, Rest
 from regnal.actors.step import Fact
 from regnal.messages.base import Instant, JsonText, Message, RequestId
+from regnal.messages.frozen import replace
 from regnal.messages.requests import AnswerHeader, RequestAnswered
 
 JSON = "application/json"

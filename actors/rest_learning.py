@@ -1,7 +1,5 @@
 """How the `rest` actor learns from messages; nothing is decided here."""
 
-from dataclasses import replace
-
 from regnal.actors import own_member
 from regnal.actors.rest_state import Rest
 from regnal.messages.base import Instant, Message
@@ -19,6 +17,7 @@ from regnal.messages.fencing import (
     WatchdogActivated,
     WatchdogFailed,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,

@@ -1,11 +1,10 @@
 """Requests to this one member: reinitialise it, keep its primary in failsafe mode."""
 
-from dataclasses import replace
-
 from regnal.actors.rest_answers import Conclusion, Moment, answer, finish, refuse, wait
 from regnal.actors.rest_restart import ACTIONS
 from regnal.actors.rest_state import ReinitializeAsked, Rest
 from regnal.messages.base import Message, RequestId
+from regnal.messages.frozen import replace
 from regnal.messages.operations import (
     IntentFailed,
     IntentFulfilled,

@@ -1,7 +1,5 @@
 """When a new snapshot is published, and what is in it."""
 
-from dataclasses import replace
-
 from regnal.actors.rest_cluster import (
     cluster_document,
     config_document,
@@ -22,6 +20,7 @@ from regnal.actors.rest_document import (
 )
 from regnal.actors.rest_state import Documents, Rest
 from regnal.messages.base import LSN, Instant, Message
+from regnal.messages.frozen import replace
 from regnal.messages.settings import Settings
 from regnal.messages.status import (
     PublishStatus,

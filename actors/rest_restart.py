@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 from regnal.actors.rest_answers import Conclusion, Moment, answer, finish, refuse, wait
 from regnal.actors.rest_document import scheduled_document
@@ -14,6 +13,7 @@ from regnal.actors.rest_state import (
     ScheduledRestart,
 )
 from regnal.messages.base import JsonText, Message
+from regnal.messages.frozen import replace
 from regnal.messages.operations import IntentFailed, IntentFulfilled, IntentRefused
 from regnal.messages.requests import (
     RestartCancelRequested,

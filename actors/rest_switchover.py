@@ -4,8 +4,6 @@ A request goes through three stages: the members are probed, the failover key is
 written, and then the caller waits until somebody leads.
 """
 
-from dataclasses import replace
-
 from regnal.actors.rest_answers import Conclusion, Moment, change, finish, refuse, wait
 from regnal.actors.rest_schedule import BadSchedule, parse_schedule
 from regnal.actors.rest_state import LeaderChange, Rest, SwitchoverCancelled
@@ -18,6 +16,7 @@ from regnal.messages.cluster import (
     KeyWritten,
     MemberView,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.probes import PeersProbed, PeerStatus, ProbePeers, ProbeTarget
 from regnal.messages.requests import SwitchoverCancelRequested, SwitchoverRequested
 from regnal.messages.store import WriteFailover

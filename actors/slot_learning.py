@@ -1,8 +1,7 @@
 """How the slot manager learns from messages; nothing is decided here."""
 
-from dataclasses import replace
-
 from regnal.actors.names import slot_name
+from regnal.actors.postmaster import heard_of
 from regnal.actors.slot_state import ROUTINE_AFTER, Gone, Rest, SlotManager
 from regnal.messages.base import Instant, Message
 from regnal.messages.cluster import (
@@ -12,6 +11,7 @@ from regnal.messages.cluster import (
     KeyUnconfirmed,
 )
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -61,6 +61,11 @@ def learn(manager: SlotManager, envelope: Envelope[Message]) -> SlotManager:
 
 
 def _learn_of_postgres(manager: SlotManager, message: Message) -> SlotManager:
+    if manager.postmaster.is_late(message):
+        return manager
+    postmaster = heard_of(manager.postmaster, message)
+    if postmaster is not manager.postmaster:
+        manager = replace(manager, postmaster=postmaster)
     match message:
         case PostgresObserved(status=status):
             return _learn_status(manager, status)

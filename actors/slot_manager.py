@@ -8,7 +8,6 @@ anything while we do not know who leads.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeAlias
 
 from regnal.actors.leader_status import leader_status
@@ -34,6 +33,7 @@ from regnal.messages.cluster import (
     KeyUnconfirmed,
 )
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,

@@ -1,10 +1,12 @@
 """What the slot manager knows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
+from regnal.actors.postmaster import Postmaster
 from regnal.messages.base import LSN, Instant, MemberName
 from regnal.messages.cluster import ClusterView, LeaderStatus, MemberView
+from regnal.messages.frozen import replace
 from regnal.messages.operations import Phase
 from regnal.messages.postgres import PostgresStatus, SlotView
 from regnal.messages.settings import Settings
@@ -72,6 +74,7 @@ class SlotManager:
     """As last seen, those included whose key went with the leader's."""
 
     postgres: PostgresStatus | None = None
+    postmaster: Postmaster = field(default_factory=Postmaster)
     slots: tuple[SlotView, ...] = ()
     """As last observed, with what was answered since."""
 

@@ -1,12 +1,11 @@
 """Rules of the slot manager that tell a person what is wrong with slots."""
 
-from dataclasses import replace
-
 from regnal.actors.names import slot_name
 from regnal.actors.rule_list import Remark
 from regnal.actors.slot_state import SlotManager
 from regnal.actors.slot_wishes import fits, present_and_wanted
 from regnal.messages.base import Instant, MemberName
+from regnal.messages.frozen import replace
 from regnal.messages.slots import (
     LogicalSlotMismatched,
     LogicalSlotsNotSupported,

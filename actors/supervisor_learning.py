@@ -1,9 +1,9 @@
 """How the PostgreSQL supervisor learns from messages; nothing is decided here."""
 
-from dataclasses import replace
-
+from regnal.actors.postmaster import heard_of
 from regnal.actors.supervisor_state import LONG_CHECKPOINT, Supervisor
 from regnal.messages.base import Message
+from regnal.messages.frozen import replace
 from regnal.messages.postgres import (
     CheckpointDone,
     CrashRecovered,
@@ -36,24 +36,25 @@ FAILED_STATES = {
 
 def learn(supervisor: Supervisor, message: Message) -> Supervisor:
     """The supervisor after hearing `message`, before it concludes anything."""
+    if supervisor.postmaster.is_late(message):
+        return supervisor
+    postmaster = heard_of(supervisor.postmaster, message)
+    if postmaster is not supervisor.postmaster:
+        supervisor = replace(supervisor, postmaster=postmaster)
     match message:
         case ConfigurationApplied(settings=settings):
             return replace(supervisor, settings=settings)
         case PostgresObserved(status=status):
             return _learn_status(supervisor, status)
-        case PostmasterExited(pid=pid) if _is_another(supervisor, pid):
-            # The end of one before, told late: what was started since goes on running.
-            return supervisor
         case PostmasterExited(control=control):
             state = "stopped" if supervisor.state == "running" else supervisor.state
             return replace(supervisor, running=False, control=control, state=state)
         case DatabaseInitialised():
             return replace(supervisor, running=True, role="primary", data="valid")
-        case PostgresStarted(role=role, postmaster_pid=pid):
+        case PostgresStarted(role=role):
             return replace(
                 supervisor,
                 running=True,
-                started_pid=pid,
                 role=role,
                 control=None,
                 recovered=False,
@@ -95,10 +96,6 @@ def learn(supervisor: Supervisor, message: Message) -> Supervisor:
             return _learn_failure(supervisor, command, message)
         case _:
             return supervisor
-
-
-def _is_another(supervisor: Supervisor, pid: int) -> bool:
-    return supervisor.running and supervisor.started_pid not in (None, pid)
 
 
 def _learn_status(supervisor: Supervisor, status: PostgresStatus) -> Supervisor:

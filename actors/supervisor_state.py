@@ -1,8 +1,9 @@
 """What the PostgreSQL supervisor knows, and the conditions that its table uses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from regnal.actors.postmaster import Postmaster
 from regnal.messages.base import Command, Instant, MemberName
 from regnal.messages.operations import (
     BecomePrimary,
@@ -58,8 +59,7 @@ class Supervisor:
     running: bool = False
     """Whether there is a postmaster."""
 
-    started_pid: int | None = None
-    """Of the postmaster that was started last by us; None: none was."""
+    postmaster: Postmaster = field(default_factory=Postmaster)
 
     role: Literal["primary", "standby"] | None = None
     """Of the running postmaster, or of the last one."""

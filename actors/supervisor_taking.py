@@ -1,11 +1,10 @@
 """How the PostgreSQL supervisor takes the rows of its table."""
 
-from dataclasses import replace
-
 from regnal.actors.step import Step
 from regnal.actors.supervisor_state import Supervisor
 from regnal.actors.supervisor_transitions import TRANSITIONS, Transition
 from regnal.messages.base import Command, Message
+from regnal.messages.frozen import replace
 from regnal.messages.operations import (
     BecomePrimary,
     Intent,

@@ -1,7 +1,6 @@
 """How the manager of synchronous standbys learns; nothing is decided here."""
 
-from dataclasses import replace
-
+from regnal.actors.postmaster import heard_of
 from regnal.actors.standby_names import parse_standby_names
 from regnal.actors.sync_plan import Electors
 from regnal.actors.sync_silence import Silence, silences
@@ -17,6 +16,7 @@ from regnal.messages.cluster import (
     SyncState,
 )
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -156,6 +156,11 @@ def _learn_of_key(manager: SyncManager, message: Message, now: Instant) -> SyncM
 def _learn_of_postgres(
     manager: SyncManager, message: Message, now: Instant
 ) -> SyncManager:
+    if manager.postmaster.is_late(message):
+        return manager
+    postmaster = heard_of(manager.postmaster, message)
+    if postmaster is not manager.postmaster:
+        manager = replace(manager, postmaster=postmaster)
     match message:
         case PostgresObserved(status=status):
             known = replace(manager, silences=_silences(manager, status, now))

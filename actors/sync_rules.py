@@ -1,7 +1,6 @@
 """Rules of the manager of synchronous standbys: what is done next."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypeAlias
 
 from regnal.actors.step import Step
@@ -17,6 +16,7 @@ from regnal.messages.base import Instant, Seconds
 from regnal.messages.cluster import (
     SyncState,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.postgres import (
     ObservePostgres,
     SetSynchronousStandbys,

@@ -10,8 +10,6 @@ RULES (in `sync_rules`) are asked from top to bottom; the first that has somethi
 say speaks.
 """
 
-from dataclasses import replace
-
 from regnal.actors.step import Decider, Step
 from regnal.actors.sync_learning import learn
 from regnal.actors.sync_rules import (
@@ -34,6 +32,7 @@ from regnal.messages.cluster import (
     StoreAnswered,
 )
 from regnal.messages.envelope import Envelope
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -45,6 +44,7 @@ from regnal.messages.operations import PhaseChanged
 from regnal.messages.postgres import (
     PostgresObserved,
     PostgresPromoted,
+    PostgresStarted,
     PostmasterExited,
     SynchronousStandbysRefused,
     SynchronousStandbysSet,
@@ -111,6 +111,7 @@ SYNC_STANDBY_MANAGER = Decider(
         PhaseChanged,
         PostgresObserved,
         PostgresPromoted,
+        PostgresStarted,
         PostmasterExited,
         SynchronousStandbysSet,
         SynchronousStandbysRefused,

@@ -1,8 +1,9 @@
 """What the manager of synchronous standbys knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
+from regnal.actors.postmaster import Postmaster
 from regnal.actors.standby_names import StandbyNames, standby_names_text
 from regnal.actors.sync_choice import (
     VERSION_9_6,
@@ -31,6 +32,7 @@ class SyncManager:
     settings: Settings | None = None
     cluster: ClusterView | None = None
     postgres: PostgresStatus | None = None
+    postmaster: Postmaster = field(default_factory=Postmaster)
     phase: Phase = "unknown"
     has_lease: bool = False
 

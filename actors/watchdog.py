@@ -11,7 +11,6 @@ Whether all this works is said as `FencingJudged`: election lets nothing take wr
 before it stands.
 """
 
-from dataclasses import replace
 from typing import Literal
 
 from regnal.actors.rule_list import Remark, all_that_apply
@@ -38,6 +37,7 @@ from regnal.messages.fencing import (
     WatchdogFound,
     WatchdogNotUsable,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,

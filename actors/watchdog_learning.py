@@ -1,8 +1,8 @@
 """How the watchdog learns from messages; nothing is decided here."""
 
-from dataclasses import replace
 from typing import Literal
 
+from regnal.actors.postmaster import heard_of
 from regnal.actors.watchdog_state import Watchdog
 from regnal.messages.base import Instant, Message, Seconds
 from regnal.messages.daemon import ShutdownRequested
@@ -16,6 +16,7 @@ from regnal.messages.fencing import (
     WatchdogFailed,
     WatchdogFound,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     LeaderAcquired,
     LeaderHandedOver,
@@ -207,6 +208,11 @@ def _tried_again(watchdog: Watchdog) -> Literal["idle", "asked", "active", "fail
 
 
 def _learn_of_postgres(watchdog: Watchdog, message: Message) -> Watchdog:
+    if watchdog.postmaster.is_late(message):
+        return watchdog
+    postmaster = heard_of(watchdog.postmaster, message)
+    if postmaster is not watchdog.postmaster:
+        watchdog = replace(watchdog, postmaster=postmaster)
     match message:
         case BecomePrimary() | StartAsPrimary():
             return replace(watchdog, wanted_primary=True)

@@ -1,9 +1,10 @@
 """What the watchdog knows; nothing is decided here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from regnal.actors.lease_margins import fence_lead, step_down_lead
+from regnal.actors.postmaster import Postmaster
 from regnal.messages.base import Instant, MemberName, Seconds
 from regnal.messages.operations import Phase
 from regnal.messages.reasons import Reason, because
@@ -50,6 +51,7 @@ class Watchdog:
     postmaster_pid: int | None = None
     """As last observed, for the guard."""
 
+    postmaster: Postmaster = field(default_factory=Postmaster)
     founding: bool = False
     """Whether we create the cluster: its first primary has no lease yet, and nobody
     else can be one."""

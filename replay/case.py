@@ -11,7 +11,7 @@ wrote them, so that the chain can be checked.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from regnal.bridges.http.options import ClientOptions
@@ -21,6 +21,7 @@ from regnal.journal.ledger import Head
 from regnal.journal.progress import Progress, unheard
 from regnal.journal.survey import Configuration, Start
 from regnal.messages.base import MemberName
+from regnal.messages.frozen import replace
 from regnal.replay.sources.gathering import Gathered, Question, Workshop, workshop
 from regnal.replay.sources.joining import Known, all_of, joined
 from regnal.replay.sources.places import find

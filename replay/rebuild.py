@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ from regnal.journal.reader import EVERYTHING, Record, Window, scan
 from regnal.journal.segment_input import begun_at
 from regnal.messages.base import Bytes, MemberName
 from regnal.messages.envelope import PartName
+from regnal.messages.frozen import replace
 from regnal.replay.playback.differing import as_json, state_json
 from regnal.replay.playback.hearing import Unusable
 from regnal.replay.playback.player import Player

@@ -6,10 +6,11 @@ window of an outage.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from regnal.messages.base import MemberName, Seconds
+from regnal.messages.frozen import replace
 from regnal.replay.evidence.evidence import Evidence, Moment
 from regnal.replay.evidence.gaps import Gap, gaps
 from regnal.replay.evidence.lesser import Episode, episodes

@@ -5,11 +5,12 @@ if it were always `NOW`: when time passes, the instants in it move towards the p
 instead.  Two states that differ only in when they were reached are then one.
 """
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from regnal.messages.base import Value
 from regnal.messages.cluster import ClusterView
+from regnal.messages.frozen import replace
 from regnal.messages.postgres import ControlData, PostgresStatus
 from regnal.messages.settings import Settings
 

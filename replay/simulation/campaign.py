@@ -9,12 +9,13 @@ what its faults cost.
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
 from regnal.journal.progress import Progress, unheard
 from regnal.messages.base import MemberName, Seconds
+from regnal.messages.frozen import replace
 from regnal.replay.simulation.faults import Fault, Schedule, last_end
 from regnal.replay.simulation.life import BEGINNING, Life, Lived, live
 from regnal.replay.simulation.profiles import HOUR, Profile

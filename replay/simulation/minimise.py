@@ -6,8 +6,8 @@ be left out.  A life is the same each time it is lived, so that one trial is eno
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from regnal.messages.frozen import replace
 from regnal.replay.simulation.faults import Schedule
 from regnal.replay.simulation.life import Life, Lived, live
 

@@ -1,7 +1,7 @@
 """A simulated store (DCS): linearizable keys, leases that expire, watches."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from regnal.messages.base import LSN, Instant, JsonText, MemberName, Seconds
 from regnal.messages.cluster import (
@@ -15,6 +15,7 @@ from regnal.messages.cluster import (
     Revision,
     SyncState,
 )
+from regnal.messages.frozen import replace
 from regnal.replay.simulation.scheduler import Scheduler
 
 Watcher = Callable[[ClusterView], None]

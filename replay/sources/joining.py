@@ -7,13 +7,14 @@ one is used.  Nothing is left out without being told.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from regnal.journal.places import QUIET, Segment, segments
 from regnal.journal.segment_input import first_record
 from regnal.journal.survey import Survey, survey
 from regnal.messages.base import MemberName
+from regnal.messages.frozen import replace
 from regnal.replay.sources.copies import better_of, lay_down
 from regnal.replay.sources.gathering import FoundJournal, Gathered, Question, Workshop
 

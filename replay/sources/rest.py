@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -27,6 +26,7 @@ from regnal.bridges.http.options import BasicCredentials, ClientOptions
 from regnal.journal.progress import Progress
 from regnal.journal.unbundling import BundleRefused, Unpacked, unpack_stream
 from regnal.messages.base import Bytes, MemberName, Seconds
+from regnal.messages.frozen import replace
 from regnal.replay.sources.files import take_unpacked
 from regnal.replay.sources.gathering import Gathered, Question, Workshop
 from regnal.replay.troubles import TroubleCode

@@ -10,7 +10,7 @@ line in the configuration would have.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from regnal.configuration.schema import DYNAMIC, LOCAL
 from regnal.configuration.settings import make_settings
 from regnal.configuration.tree import Document, Origin, Tree
 from regnal.messages.base import MemberName
+from regnal.messages.frozen import replace
 from regnal.messages.settings import ConfigurationApplied, Settings
 
 _IDENTITY = frozenset({"name", "scope", "namespace"})

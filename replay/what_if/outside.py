@@ -5,7 +5,6 @@ another ttl ends at another moment, and no answer counts after the order's own d
 """
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Any
 
 from regnal.messages.base import Instant, MemberName, Message, Outcome, Seconds
@@ -22,6 +21,7 @@ from regnal.messages.fencing import (
     WatchdogFailed,
     WatchdogFound,
 )
+from regnal.messages.frozen import replace
 from regnal.messages.lease import (
     AcquireLeader,
     LeaderAcquired,

@@ -7,7 +7,6 @@ little while, for it may be said later, and then has the recorded answer after a
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from regnal.journal.encoding import kind_of
@@ -22,6 +21,7 @@ from regnal.messages.base import (
 from regnal.messages.cluster import ClusterObserved
 from regnal.messages.envelope import Envelope, HybridTime, MessageId, PartName
 from regnal.messages.fencing import ArmGuard
+from regnal.messages.frozen import replace
 from regnal.messages.lease import AcquireLeader
 from regnal.messages.postgres import PostgresObserved, PromotePostgres, StopPostgres
 from regnal.messages.probes import ProbePeers

@@ -53,7 +53,7 @@ from tests.actors.builders import (
 
 REASON = because("SHUTDOWN")
 CRASH = PostmasterExited(
-    pid=1, exit_status=None, signal=9, expected=False, control=None
+    pid=4, exit_status=None, signal=9, expected=False, control=None
 )
 LOST = LeaseRefused(action="renew", holder="pg2")
 GUARD_ONLY = configured(watchdog_mode="off")

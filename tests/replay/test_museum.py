@@ -23,7 +23,10 @@ JOURNALS = sorted(
 
 CHANGES: list[dict[str, Any]] = yaml.safe_load((MUSEUM / "changed.yaml").read_text())
 
-FORGOTTEN = ("the state differs in watchdog_failed",)
+FORGOTTEN = (
+    "the state differs in watchdog_failed",
+    "the state differs in started_pid",
+)
 """What actors do not remember any more: snapshots with it are not read."""
 
 Place = tuple[str, int]

@@ -5,11 +5,12 @@ chain can be followed from mark to mark.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from regnal.messages.base import MemberName
+from regnal.messages.frozen import replace
 from regnal.replay.explaining.story import Event, Link, Moment, Reference, Story
 
 

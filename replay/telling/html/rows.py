@@ -2,9 +2,10 @@
 bridge that has something to tell."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from regnal.messages.base import MemberName, Seconds
+from regnal.messages.frozen import replace
 from regnal.replay.explaining.story import (
     Lane,
     MemberTold,
