@@ -270,6 +270,29 @@ def test_a_version_that_is_too_old_is_named(version: str, opening: Opening) -> N
         server.close()
 
 
+def test_a_store_that_answers_slowly_is_waited_for(opening: Opening) -> None:
+    """Its answers take longer than an equal share of the deadline: once that is known,
+    a server is waited for as long as it takes."""
+
+    def answer(path: str) -> tuple[int, bytes]:
+        time.sleep(0.5)
+        return 200, b"{}"
+
+    servers = [OddServer(answer) for _ in range(3)]
+    hosts = [server.host for server in servers]
+    store = opening("ours", hosts=hosts, use_proxies=True)
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.read(soon(1.5))
+        for _ in range(3):
+            began = time.monotonic()
+            assert store.read(soon(1.5)).leader is None
+            assert time.monotonic() - began < 0.5 + SLACK
+    finally:
+        for server in servers:
+            server.close()
+
+
 def test_a_server_behind_the_times_is_left_for_another(
     fragile: EtcdCluster, opening: Opening
 ) -> None:
