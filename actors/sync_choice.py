@@ -21,6 +21,9 @@ class Standby:
     is_reported: bool
     """Whether PostgreSQL itself calls it synchronous."""
 
+    is_silent: bool
+    """Whether it owes a confirmation for longer than one that works would."""
+
     may_be_chosen: bool
     may_lead: bool
     sync_priority: int
@@ -33,10 +36,16 @@ class Standby:
 
 
 def streaming_standbys(
-    status: PostgresStatus, cluster: ClusterView, me: MemberName
+    status: PostgresStatus,
+    cluster: ClusterView,
+    me: MemberName,
+    silent: frozenset[str] = frozenset(),
 ) -> tuple[Standby, ...]:
     """Members with a WAL sender that streams; rows without a position are skipped
-    (SYNC-08), and so is a connection that has our own name (P-SYNC-10)."""
+    (SYNC-08), and so is a connection that has our own name (P-SYNC-10).
+
+    `silent`: names (lower case) of those that owe a confirmation for long.
+    """
     members = {member.name.lower(): member for member in cluster.members}
     members.pop(me.lower(), None)
     found: dict[str, Standby] = {}
@@ -50,6 +59,7 @@ def streaming_standbys(
             name=member.name,
             flushed=sender.flush_lsn,
             is_reported=sender.sync_state in ("sync", "quorum"),
+            is_silent=member.name.lower() in silent,
             may_be_chosen=member.tags.may_be_synchronous,
             may_lead=member.tags.may_lead,
             sync_priority=member.tags.sync_priority,
@@ -78,6 +88,7 @@ def wanted_standbys(
     able.sort(
         key=lambda s: (
             not s.may_lead,
+            s.is_silent,
             -s.sync_priority,
             s.key not in current,
             -s.failover_priority,

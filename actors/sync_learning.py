@@ -55,7 +55,11 @@ def learn(manager: SyncManager, envelope: Envelope[Message]) -> SyncManager:
         case TimerFired(name=name):
             if name == HEARTBEAT:
                 return replace(manager, resting=False, looking_twice=False)
-            expected = manager.is_catching_up or now < manager.look_until
+            expected = (
+                manager.is_catching_up
+                or manager.is_watching
+                or now < manager.look_until
+            )
             return replace(manager, look_due=name == LOOK and expected)
         case StoreAnswered():
             return replace(manager, resting=False)
@@ -75,6 +79,8 @@ def _learn_cluster(
     known = replace(manager, cluster=view)
     if _has_started(manager.cluster, view):
         known = replace(known, look_until=now + ARRIVES_WITHIN, look_due=True)
+    if manager.synchronous & _stopped(manager.cluster, view):
+        known = replace(known, is_watching=True, look_due=True)
     if _same(manager.key, view.sync):
         return replace(known, key=view.sync, key_is_seen=True)
     adopted = replace(
@@ -104,6 +110,12 @@ def _has_started(before: ClusterView | None, view: ClusterView) -> bool:
     """Whether a member runs that did not when the cluster was seen before."""
     running = [m.name for m in before.members if m.is_running] if before else []
     return any(m.is_running and m.name not in running for m in view.members)
+
+
+def _stopped(before: ClusterView | None, view: ClusterView) -> frozenset[str]:
+    """Who ran when the cluster was seen before, and does not now; in lower case."""
+    ran = {m.name.lower() for m in before.members if m.is_running} if before else set()
+    return frozenset(ran - {m.name.lower() for m in view.members if m.is_running})
 
 
 def _with(
@@ -163,8 +175,9 @@ def _learn_of_postgres(
         manager = replace(manager, postmaster=postmaster)
     match message:
         case PostgresObserved(status=status):
-            known = replace(manager, silences=_silences(manager, status, now))
-            return _learn_status(known, status)
+            found = _silences(manager, status, now)
+            known = replace(manager, silences=found)
+            return _learn_status(_watch(known), status)
         case PhaseChanged(phase=phase):
             known = replace(manager, phase=phase, is_catching_up=False)
             return _forget(known) if phase in ("stopped", "absent") else known
@@ -220,6 +233,15 @@ def _silences(
         return ()
     # Two looks at least: while nobody looked, nothing is held against a standby.
     return silences(manager.silences, status, now, settings.retry_timeout / 2)
+
+
+def _watch(manager: SyncManager) -> SyncManager:
+    """What is owed at one look may be on its way: another look tells.  Whoever has
+    confirmed something by then is not looked at again before the next beat."""
+    owing = [one for one in manager.silences if one.name in manager.synchronous]
+    lasting = any(one.lasted > 0 for one in owing)
+    watching = lasting or (bool(owing) and not manager.is_watching)
+    return replace(manager, is_watching=watching, watch_due=watching)
 
 
 def _learn_status(manager: SyncManager, status: PostgresStatus) -> SyncManager:

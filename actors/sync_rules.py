@@ -138,6 +138,8 @@ def look_for_standbys(manager: SyncManager, now: Instant) -> Said:
         looking = replace(manager, is_catching_up=True)
     elif now < manager.look_until and _is_lacking(manager):
         looking = manager
+    elif manager.is_watching and manager.is_primary:
+        return Step(manager, said=(ObservePostgres(),), rule="look_for_standbys")
     else:
         return None
     # The timer is set with the question: an answer may change nothing, and then
@@ -146,6 +148,21 @@ def look_for_standbys(manager: SyncManager, now: Instant) -> Said:
         looking,
         said=(ObservePostgres(), SetTimer(name=LOOK, at=now + LOOK_AGAIN_AFTER)),
         rule="look_for_standbys",
+    )
+
+
+def watch_a_standby_that_owes(manager: SyncManager, now: Instant) -> Said:
+    """Whoever confirms nothing is found out by looks in short order, and not by beats."""
+    settings = manager.settings
+    if settings is None or not settings.is_synchronous or not manager.is_primary:
+        return None
+    if not manager.watch_due:
+        return None
+    return Step(
+        manager,
+        said=(SetTimer(name=LOOK, at=now + LOOK_AGAIN_AFTER),),
+        rule="watch_a_standby_that_owes",
+        facts={"silences": manager.silences},
     )
 
 

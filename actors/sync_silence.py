@@ -3,6 +3,10 @@
 A standby that hangs, or whose answers are lost, streams in PostgreSQL's eyes until
 wal_sender_timeout, a minute by default; until then every commit waits for it.  A standby
 that works confirms what it has flushed within milliseconds.
+
+So one that is silent for `REPLACED_AFTER` gives its place to one that is not: that costs
+nothing.  Where there is no other, it is let go after retry_timeout: then the leader
+works alone, and nobody could take over from it.
 """
 
 from collections.abc import Iterator
@@ -10,6 +14,9 @@ from dataclasses import dataclass
 
 from regnal.messages.base import LSN, Instant, Seconds
 from regnal.messages.postgres import PostgresStatus
+
+REPLACED_AFTER: Seconds = 1.0
+"""Of silence.  A disk that stalls for longer is better waited for by nobody."""
 
 
 @dataclass(frozen=True, slots=True)

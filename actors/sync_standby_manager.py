@@ -21,6 +21,7 @@ from regnal.actors.sync_rules import (
     read_the_key_again,
     restore_the_users_value,
     take_the_next_step,
+    watch_a_standby_that_owes,
 )
 from regnal.actors.sync_state import SyncManager
 from regnal.messages.base import Instant, MemberName, Message
@@ -58,7 +59,9 @@ def handle(manager: SyncManager, envelope: Envelope[Message]) -> Step[SyncManage
     """One message; see RULES."""
     known = learn(manager, envelope)
     step = _first_to_speak(known, envelope.at)
-    state = replace(step.state, look_due=False, read_due=False, is_found=False)
+    state = replace(
+        step.state, look_due=False, watch_due=False, read_due=False, is_found=False
+    )
     if not known.is_found:
         return replace(step, state=state)
     # What others set is recorded as ours is: the law counts from its position.
@@ -87,6 +90,7 @@ RULES: tuple[Rule, ...] = (
     restore_the_users_value,
     prepare_a_standby_for_promotion,
     look_for_standbys,
+    watch_a_standby_that_owes,
 )
 
 

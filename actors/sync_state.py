@@ -13,7 +13,7 @@ from regnal.actors.sync_choice import (
     wanted_standbys,
 )
 from regnal.actors.sync_plan import Electors, SyncSituation
-from regnal.actors.sync_silence import Silence, silent_names
+from regnal.actors.sync_silence import REPLACED_AFTER, Silence, silent_names
 from regnal.messages.base import LSN, Instant, MemberName
 from regnal.messages.cluster import ClusterView, SyncState
 from regnal.messages.operations import Phase
@@ -99,6 +99,13 @@ class SyncManager:
     silences: tuple[Silence, ...] = ()
     """Standbys that owed us a confirmation when PostgreSQL was last observed."""
 
+    is_watching: bool = False
+    """Whether a synchronous standby is looked at more often than once a beat, because it
+    owed us a confirmation or is said to have stopped."""
+
+    watch_due: bool = False
+    """Whether the message just heard is a reason for another such look."""
+
     @property
     def is_primary(self) -> bool:
         """Whether it is for us to choose."""
@@ -147,9 +154,21 @@ class SyncManager:
         if self.postgres is None or self.cluster is None:
             return ()
         patience = self.settings.retry_timeout if self.settings else inf
-        silent = silent_names(self.silences, patience)
-        found = streaming_standbys(self.postgres, self.cluster, self.member)
-        return tuple(standby for standby in found if standby.key not in silent)
+        lost = silent_names(self.silences, patience)
+        silent = silent_names(self.silences, REPLACED_AFTER)
+        found = streaming_standbys(self.postgres, self.cluster, self.member, silent)
+        return tuple(standby for standby in found if standby.key not in lost)
+
+    @property
+    def synchronous(self) -> frozenset[str]:
+        """Who may have to acknowledge commits."""
+        electors = self.electors
+        return frozenset(
+            (
+                *(electors.names if electors else ()),
+                *(self.value.names if self.value else ()),
+            )
+        )
 
     @property
     def expects_standbys(self) -> bool:

@@ -1,9 +1,8 @@
 """Calls to an etcd cluster: whichever server answers, within one deadline.
 
 How the time is used.  In a round every known server is asked once, the last one that
-answered first.  A server gets an equal share of the time left, one share being kept
-back, so that a silent server never uses up the deadline of all; after a round there
-is a pause, and the next round begins, until the deadline.
+answered first, each for its share of the time left (`etcd_time`); after a round there is
+a pause, and the next round begins, until the deadline.
 """
 
 import json
@@ -18,14 +17,15 @@ from regnal.bridges.dcs.etcd3_protocol import Header, Json, header_of, texts_in
 from regnal.bridges.dcs.etcd3_server import Etcd3Servers, NodeFailed, inner_answer
 from regnal.bridges.dcs.etcd_endpoints import Endpoints
 from regnal.bridges.dcs.etcd_settings import EtcdSettings
+from regnal.bridges.dcs.etcd_time import TimeShares
 from regnal.bridges.dcs.host_names import HostNames
 from regnal.bridges.dcs.web import NoAnswer, NotSent, Web, user_agent
 from regnal.messages.base import Instant, Seconds
 
 logger = logging.getLogger(__name__)
 
-LEAST_SHARE: Seconds = 0.2
-"""A server gets at least so long, as long as the deadline allows."""
+NEARLY = 0.9
+"""Of its share: a server for which so much was waited was silent."""
 
 FIRST_PAUSE: Seconds = 0.05
 LAST_PAUSE: Seconds = 1.0
@@ -59,6 +59,7 @@ class Etcd3Client:
         self.agent = user_agent()
         self._web = Web(self.names, self.context)
         self.endpoints = Endpoints(settings.servers)
+        self._shares = TimeShares()
         self._closing = threading.Event()
         self.servers = Etcd3Servers(settings, self._web)
         self._topology_at: Instant | None = None
@@ -74,12 +75,14 @@ class Etcd3Client:
     def call(self, path: str, request: Json, deadline: Instant) -> Reply:
         """Raises StoreUnavailable, StoreDenied, LeaseGone or Compacted."""
         is_first = True
+        began_at, silent_servers = self._clock(), 0
         pause = FIRST_PAUSE
         reason = "the deadline left no time to ask"
         while not self.is_closing:
             servers = self.endpoints.round()
             for number, server in enumerate(servers):
-                within = self._share(deadline, len(servers) - number)
+                remaining = deadline - self._clock()
+                within = self._shares.share(remaining, len(servers) - number)
                 if within <= 0 or self.is_closing:
                     break
                 asked_at = self._clock()
@@ -89,23 +92,29 @@ class Etcd3Client:
                     is_first = is_first and not failure.may_be_made
                     reason = f"{server}: {failure.reason}"
                     self.endpoints.note_failure(server)
+                    if self._clock() - asked_at > within * NEARLY:
+                        silent_servers = len(servers)
                 else:
                     self.endpoints.note_answer(server)
-                    return Reply(
-                        body, header_of(inner_answer(body)), asked_at, is_first
-                    )
+                    self._shares.note_answer(self._clock() - asked_at)
+                    header = header_of(inner_answer(body))
+                    return Reply(body, header, asked_at, is_first)
             remaining = deadline - self._clock()
             if remaining <= 0:
                 break
-            self._look_up_again(min(remaining, LOOK_UP_LIMIT))
-            self.servers.forget_term()
-            # Members must not come back to a cluster in trouble all at once.
-            rest = min(remaining, pause * random.uniform(0.5, 1))  # noqa: S311
-            self._closing.wait(rest)
+            self._prepare_another_round(remaining, pause)
             pause = min(2 * pause, LAST_PAUSE)
+        if silent_servers:
+            self._shares.note_silence(deadline - began_at, silent_servers)
         if self.is_closing:
             reason = "the store is being closed"
         raise StoreUnavailable(f"{self.settings.section}: {reason}")
+
+    def _prepare_another_round(self, remaining: Seconds, pause: Seconds) -> None:
+        self._look_up_again(min(remaining, LOOK_UP_LIMIT))
+        self.servers.forget_term()
+        # Members must not come back to a cluster in trouble all at once.
+        self._closing.wait(min(remaining, pause * random.uniform(0.5, 1)))  # noqa: S311
 
     def refresh_topology(self, deadline: Instant) -> None:
         """Ask for the members if that is due: after the request that mattered."""
@@ -132,10 +141,6 @@ class Etcd3Client:
             if isinstance(member, dict) and not member.get("isLearner")
             for url in texts_in(member.get("clientURLs"))
         )
-
-    def _share(self, deadline: Instant, servers_left: int) -> Seconds:
-        remaining = deadline - self._clock()
-        return min(remaining, max(LEAST_SHARE, remaining / (servers_left + 1)))
 
     def _look_up_again(self, within: Seconds) -> None:
         """Every known server failed: perhaps they have moved."""

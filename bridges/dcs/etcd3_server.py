@@ -54,6 +54,10 @@ class Etcd3Servers:
         self._web = web
         self._lock = threading.Lock()
         self._prefixes: dict[str, str] = {}
+        self._prefix: str | None = None
+        """Of the server that told its version last: another will hardly differ, and a
+        server that is asked because one has failed answers in one round trip."""
+
         self._token: str | None = None
         self._seen = Header("", 0, 0)
 
@@ -117,6 +121,7 @@ class Etcd3Servers:
             if "page not found" in text:
                 # The server was replaced by one of another version.
                 self._prefixes.pop("/".join(url.split("/", 3)[:3]), None)
+                self._prefix = None
             raise self._error(answer.status, text)
         parsed = parse_answer(answer.body)
         if parsed is None:
@@ -151,7 +156,7 @@ class Etcd3Servers:
 
     def prefix_of(self, server: str, within: Seconds) -> str:
         """Path before every call, by the server's version; raises NodeFailed."""
-        known = self._prefixes.get(server)
+        known = self._prefixes.get(server) or self._prefix
         if known:
             return known
         answer = self._send("GET", f"{server}/version", within)
@@ -162,8 +167,9 @@ class Etcd3Servers:
         if number < OLDEST:
             raise NodeFailed(f"version {version.group()} is too old", may_be_made=False)
         prefix = "/v3" if number >= (3, 4) else "/v3beta"
-        self._prefixes[server] = prefix if number >= (3, 3) else "/v3alpha"
-        return self._prefixes[server]
+        self._prefix = prefix if number >= (3, 3) else "/v3alpha"
+        self._prefixes[server] = self._prefix
+        return self._prefix
 
     def token(self, server: str, within: Seconds) -> str | None:
         """None: no authentication is configured, or the server has none."""

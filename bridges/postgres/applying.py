@@ -67,6 +67,7 @@ def promoted(server: Server) -> None:
         return dataclasses.replace(intent, role="primary", upstream=None)
 
     server.intend(change)
+    server.note_promotion()
 
 
 def _write(server: Server, role: Role, upstream: Upstream | None) -> tuple[str, ...]:

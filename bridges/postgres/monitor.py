@@ -156,10 +156,15 @@ class Monitor:
         if isinstance(request, _ProcessEnded):
             self._known.watched.discard(request.pid)
             self._tell_receiver_ended(request, status)
-        # A look on our own initiative is worth a message only if it shows news.
-        if request is not None or is_news(before, status):
-            cause = request.cause if isinstance(request, _Look) else None
-            self._voice.say(PostgresObserved(status=status), cause)
+        with self._server.telling:
+            if status.in_recovery and self._server.is_promoted(self._known.postmaster):
+                # It was asked before the promotion ended.  Told after that, it would
+                # look as if a primary had become a standby.
+                status = self.observe()
+            # A look on our own initiative is worth a message only if it shows news.
+            if request is not None or is_news(before, status):
+                cause = request.cause if isinstance(request, _Look) else None
+                self._voice.say(PostgresObserved(status=status), cause)
         self._last = status
         return status
 

@@ -64,6 +64,11 @@ class Server:
         """Held while the configuration files are written, and while a promotion
         goes on: the files of a standby, written just after it, would undo it."""
 
+        self.telling = threading.Lock()
+        """Held from the check that what is to be told of a standby is not from before the
+        end of its promotion, until it is told."""
+
+        self._promoted: Postmaster | None = None
         self._receiver_end_expected_until = 0.0
 
         self.on_postmaster: Callable[[Postmaster], None] = lambda _: None
@@ -98,6 +103,16 @@ class Server:
     @property
     def is_receiver_end_expected(self) -> bool:
         return time.monotonic() < self._receiver_end_expected_until
+
+    def note_promotion(self) -> None:
+        """The postmaster that runs has been promoted, which is not told yet."""
+        postmaster = self.postmaster()
+        with self.telling:
+            self._promoted = postmaster
+
+    def is_promoted(self, postmaster: Postmaster | None) -> bool:
+        """Whether it was promoted since we run: then it is no standby any more."""
+        return postmaster is not None and postmaster == self._promoted
 
     def postmaster(self) -> Postmaster | None:
         """The one that runs now, found anew if somebody else started it."""

@@ -194,15 +194,26 @@ def _of_the_store(evidence: Evidence, stretch: Writable) -> Iterator[_Sign]:
     ):
         if span.since >= stretch.since:
             yield _Sign(span.since, span.record)
-    for happening in evidence.between(
-        max(stretch.since, stretch.until - LOOK_BACK),
-        stretch.until,
+    for happening in renewal_troubles(evidence, stretch):
+        if happening.moment <= stretch.until:
+            yield _sign(happening)
+
+
+def renewal_troubles(evidence: Evidence, stretch: Writable) -> Iterator[Happening]:
+    """Renewals without an answer, late, or with a no, that had to do with the end of
+    this writing: those before a renewal that was answered at once had not."""
+    until = stretch.until + JUST_NOW
+    since = max(stretch.since, stretch.until - LOOK_BACK)
+    member = stretch.member
+    settled = evidence.last(since, stretch.until, "prompt_renewal", member=member)
+    return evidence.between(
+        since if settled is None else settled.moment,
+        until,
         "lease_unconfirmed",
         "lease_refused",
         "slow_renewal",
-        member=stretch.member,
-    ):
-        yield _sign(happening)
+        member=member,
+    )
 
 
 def _sign(happening: Happening) -> _Sign:

@@ -153,6 +153,9 @@ class Tracker:
         self._sent: dict[str, When] = {}
         """Renewals of the lease that are not answered yet."""
 
+        self._renewals_trouble = False
+        """Whether the last renewal was answered late, or not at all."""
+
         self._observers: Mapping[str, Callable[[Entry, When], None]] = {
             "cluster_observed": self._cluster,
             "configuration_applied": self._configuration,
@@ -287,6 +290,8 @@ class Tracker:
                 track.change("lease", when, "none", number)
             case "lease_refused" if entry.data.get("action") == "renew":
                 track.change("lease", when, "lost", number)
+            case "lease_unconfirmed" if entry.data.get("action") == "renew":
+                self._renewals_trouble = True
             case "store_unreachable":
                 track.change("store", when, "unreachable", number)
             case "store_answered":
@@ -397,16 +402,21 @@ class Tracker:
         self._sent = {str(entry.fields.get("id")): when}
 
     def _renewed(self, entry: Entry, when: When) -> None:
-        """A renewal that took long is a mark; the others are not worth one."""
+        """A renewal that took long is a mark, and so is the first one after it, or after
+        one without an answer, that did not; the others are not worth one."""
         self.track.change("lease", when, "held", entry.number)
         asked = self._sent.pop(str(entry.fields.get("cause")), None)
-        if asked is not None and when.at - asked.at >= SLOW_ANSWER:
-            data = {"took": when.at - asked.at, **entry.data}
+        if asked is None:
+            return
+        took = when.at - asked.at
+        was_trouble = self._renewals_trouble
+        self._renewals_trouble = took >= SLOW_ANSWER
+        if self._renewals_trouble or was_trouble:
             self.track.marks.append(
                 Mark(
                     when,
-                    "slow_renewal",
-                    data,
+                    "slow_renewal" if self._renewals_trouble else "prompt_renewal",
+                    {"took": took, **entry.data},
                     entry.number,
                     str(entry.fields.get("id")),
                     entry.incarnation,

@@ -49,7 +49,9 @@ def _store(evidence: Evidence, episode: Episode) -> Finding:
         and evidence.state(member, "store", episode.began + 1) == "reachable"
     ]
     if not had_answers:
-        return Finding("dcs_down", {"without_answers": episode.members})
+        late = tuple(evidence.between(episode.began, episode.ended, "slow_renewal"))
+        facts = {"without_answers": episode.members}
+        return Finding("dcs_slow" if late else "dcs_down", facts, late)
     leader = evidence.state(had_answers[0], "leader", episode.began)
     code = (
         "leader_cut_off_from_dcs"

@@ -6,7 +6,13 @@ from typing import Any
 
 from regnal.messages.base import MemberName, Seconds
 from regnal.replay.evidence.evidence import Evidence, Happening, LifeSpan, Moment
-from regnal.replay.evidence.gaps import JUST_NOW, LOOK_BACK, Gap, stalls_around
+from regnal.replay.evidence.gaps import (
+    JUST_NOW,
+    LOOK_BACK,
+    Gap,
+    renewal_troubles,
+    stalls_around,
+)
 
 UNFENCED = ("GUARD_FAILED", "WATCHDOG_FAILED", "WATCHDOG_NOT_USABLE")
 """Codes of the reasons for which a leader steps down that could not be fenced."""
@@ -155,16 +161,7 @@ class Look:
     @cached_property
     def lease_troubles(self) -> tuple[Happening, ...]:
         """Renewals without an answer, or with a no, before writing ended."""
-        return tuple(
-            self.evidence.between(
-                max(self.gap.before.since, self.ended_writing - LOOK_BACK),
-                self.ended_writing + JUST_NOW,
-                "lease_unconfirmed",
-                "lease_refused",
-                "slow_renewal",
-                member=self.member,
-            )
-        )
+        return tuple(renewal_troubles(self.evidence, self.gap.before))
 
     @cached_property
     def others(self) -> tuple[MemberName, ...]:

@@ -82,6 +82,11 @@ def acts(told: Told[SyncManager]) -> tuple[Message, ...]:
     return tuple(m for m in told.said if not isinstance(m, StandbyNamesFound))
 
 
+def changes(told: Told[SyncManager]) -> tuple[Message, ...]:
+    """What the last step would have changed, in the key or in PostgreSQL."""
+    return (*told.of(WriteSync), *told.of(SetSynchronousStandbys))
+
+
 def all_acts(told: Told[SyncManager]) -> tuple[Message, ...]:
     """What was ever said, but what was found."""
     return tuple(m for m in told.all_said if not isinstance(m, StandbyNamesFound))

@@ -33,7 +33,7 @@ from tests.actors.sync_stories import (
 def test_what_others_set_is_told_with_its_position() -> None:
     """P-SYNC-05: the law counts from there, also when the journal is replayed."""
     told = leading("pg2", sync=key("pg2"), value="pg2", lsn=700)
-    assert told.said == (StandbyNamesFound(value="pg2", lsn=1000),)
+    assert told.said[0] == StandbyNamesFound(value="pg2", lsn=1000)
     assert told.hear(streams("pg2", value="pg2")).said == ()
 
 

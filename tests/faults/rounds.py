@@ -93,11 +93,14 @@ class Round:
 class Run:
     """One cluster, one workload, any number of rounds."""
 
-    def __init__(self, lab: Lab, arena: Arena, mode: str, evidence: Path) -> None:
+    def __init__(
+        self, lab: Lab, arena: Arena, mode: str, evidence: Path, *, keep: bool = False
+    ) -> None:
         self._lab = lab
         self._arena = arena
         self._mode = mode
         self._evidence = evidence
+        self._keeps_all = keep
         self._history = Follower(lab.directory / "history.jsonl")
         self._known_lost: set[int] = set()
         self.rounds: list[Round] = []
@@ -151,7 +154,7 @@ class Run:
             one.problems.append(f"it did not recover: {str(error).splitlines()[0]}")
             self._arena.let_go_on()
         self._check(one, began, began_wall)
-        if not one.is_good:
+        if self._keeps_all or not one.is_good:
             self._keep(one)
         return one
 
@@ -281,7 +284,12 @@ def amend(member: Member, document: Document) -> None:
 
 @contextlib.contextmanager
 def running(
-    mode: str, seed: int, evidence: Path, lease: float | None = None
+    mode: str,
+    seed: int,
+    evidence: Path,
+    *,
+    lease: float | None = None,
+    keep: bool = False,
 ) -> Iterator[Run]:
     """A cluster that has just been bootstrapped, its clients writing.
 
@@ -305,7 +313,7 @@ def running(
     ):
         lab.stage.writer.stop()
         arena = Arena(lab, disks, random.Random(seed))
-        run = Run(lab, arena, mode, evidence)
+        run = Run(lab, arena, mode, evidence, keep=keep)
         with run.workload():
             yield run
 
@@ -349,7 +357,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="default: each fault once")
     parser.add_argument("--fault", action="append", help="only this one (repeatable)")
     parser.add_argument("--lease", type=float, help="fencing.lease; default: none")
-    parser.add_argument("--evidence", type=Path, default=EVIDENCE)
+    parser.add_argument(
+        "--evidence", type=Path, default=EVIDENCE, help="of rounds that failed"
+    )
+    parser.add_argument("--keep", action="store_true", help="that of good rounds too")
     parser.add_argument("--json", type=Path, help="write the rounds there as well")
     asked = parser.parse_args()
     try:
@@ -360,7 +371,9 @@ def main() -> int:
     limit = asked.rounds or (10**6 if asked.minutes else len(chosen))
     end = time.monotonic() + 60 * asked.minutes if asked.minutes else float("inf")
     print(f"mode {asked.mode}, seed {asked.seed}\n{HEAD}", flush=True)  # noqa: T201
-    with running(asked.mode, asked.seed, asked.evidence, asked.lease) as run:
+    with running(
+        asked.mode, asked.seed, asked.evidence, lease=asked.lease, keep=asked.keep
+    ) as run:
         for fault in schedule(asked.seed, chosen):
             if len(run.rounds) >= limit or time.monotonic() > end:
                 break

@@ -17,6 +17,7 @@ class OddServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                server.greeted += 1
                 self._send(200, greeting)
 
             def do_POST(self) -> None:
@@ -35,6 +36,9 @@ class OddServer:
                 pass
 
         self.asked: list[str] = []
+        self.greeted = 0
+        """How often it was asked for its version."""
+
         self.agents: set[str] = set()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)

@@ -10,6 +10,7 @@ import pytest
 
 from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.contract import Store, StoreUnavailable
+from regnal.bridges.dcs.etcd3_server import NodeFailed
 from regnal.bridges.dcs.etcd3_session import FRESH_PART
 from regnal.bridges.dcs.open import open_store
 from tests.bridges.dcs.odd_server import OddServer
@@ -259,6 +260,35 @@ def test_the_path_depends_on_the_version(
         server.close()
 
 
+def test_another_server_is_taken_to_be_of_the_version_that_is_known(
+    opening: Opening,
+) -> None:
+    """DCS-ETCD3-02: it is asked because one has failed, and time is short.  What it does
+    not know it says, and then it is asked for its version."""
+
+    def answer(path: str) -> tuple[int, bytes]:
+        known = path.startswith("/v3beta/")
+        return (200, b"{}") if known else (404, b"404 page not found")
+
+    first = OddServer(lambda path: (200, b"{}"), "3.4.23")
+    second = OddServer(lambda path: (200, b"{}"), "3.4.23")
+    third = OddServer(answer, "3.3.27")
+    hosts = [server.host for server in (first, second, third)]
+    store: Any = opening("ours", hosts=hosts, use_proxies=True)
+    servers = store._client.servers
+    try:
+        assert servers.ask(f"http://{first.host}", "/kv/range", {}, 5.0) == {}
+        assert servers.ask(f"http://{second.host}", "/kv/range", {}, 5.0) == {}
+        assert (first.greeted, second.greeted) == (1, 0)
+        with pytest.raises(NodeFailed):
+            servers.ask(f"http://{third.host}", "/kv/range", {}, 5.0)
+        assert servers.ask(f"http://{third.host}", "/kv/range", {}, 5.0) == {}
+        assert third.asked == ["/v3/kv/range", "/v3beta/kv/range"]
+    finally:
+        for server in (first, second, third):
+            server.close()
+
+
 @pytest.mark.parametrize("version", ["3.0.3", "2.3.8", "", "new"])
 def test_a_version_that_is_too_old_is_named(version: str, opening: Opening) -> None:
     server = OddServer(lambda path: (200, b"{}"), version)
@@ -268,6 +298,29 @@ def test_a_version_that_is_too_old_is_named(version: str, opening: Opening) -> N
             store.read(soon(0.3))
     finally:
         server.close()
+
+
+def test_a_store_that_answers_slowly_is_waited_for(opening: Opening) -> None:
+    """Its answers take longer than an equal share of the deadline: once that is known,
+    a server is waited for as long as it takes."""
+
+    def answer(path: str) -> tuple[int, bytes]:
+        time.sleep(0.5)
+        return 200, b"{}"
+
+    servers = [OddServer(answer) for _ in range(3)]
+    hosts = [server.host for server in servers]
+    store = opening("ours", hosts=hosts, use_proxies=True)
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.read(soon(1.5))
+        for _ in range(3):
+            began = time.monotonic()
+            assert store.read(soon(1.5)).leader is None
+            assert time.monotonic() - began < 0.5 + SLACK
+    finally:
+        for server in servers:
+            server.close()
 
 
 def test_a_server_behind_the_times_is_left_for_another(

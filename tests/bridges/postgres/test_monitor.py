@@ -16,6 +16,7 @@ from regnal.messages.postgres import (
     PostgresPromoted,
     PostgresReloaded,
     PostgresStarted,
+    PostgresStatus,
     PostgresStopped,
     PromotePostgres,
     ReloadPostgres,
@@ -261,6 +262,26 @@ def test_after_an_operation_it_is_observed_unasked(new_member: NewMember) -> Non
         heard,
     )
     assert observed.status.server_version >= 150000
+
+
+@pytest.mark.server
+def test_what_was_asked_before_a_promotion_is_not_told_after_it(
+    pair: tuple[Driven, Driven], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A primary that seems to be a standby loses its guard, and is promoted again."""
+    _, standby = pair
+    monitor = standby.bridge._monitor
+    observe, asked = monitor.observe, standby.observe()
+
+    def observe_for_long() -> PostgresStatus:
+        monkeypatch.setattr(monitor, "observe", observe)
+        standby.do(PromotePostgres(timeout=30.0), PostgresPromoted)
+        return asked
+
+    monkeypatch.setattr(monitor, "observe", observe_for_long)
+
+    assert asked.is_standby
+    assert standby.observe().is_primary
 
 
 @pytest.mark.server

@@ -10,8 +10,9 @@ import pytest
 
 from regnal.replay.explaining.cause_rules import CAUSE_RULES, root_cause
 from regnal.replay.explaining.causes import CAUSES
+from regnal.replay.explaining.judging import judge
 from regnal.replay.explaining.look import Look
-from tests.replay.scenes import Scene
+from tests.replay.scenes import WALL, Scene
 
 MIB = 1024 * 1024
 FULL = ({"path": "/data", "free": 4096, "size": 100 * MIB},)
@@ -111,6 +112,19 @@ def no_answer(*away: str, slow: bool = False, others: bool = True) -> Scene:
     if others:
         scene.leads("pg2", 70.5, key_gone=70.0)
     return scene
+
+
+def slow_once_and_cut_off_later() -> Scene:
+    """Renewals were late from 20 to 30, and answered at once from 40 on."""
+    scene = three().mark("pg1", 20.0, "slow_renewal", took=3.0)
+    for name in ("pg1", "pg2", "pg3"):
+        scene.cut_from_store(name, 22.0, until=25.0)
+    scene.mark("pg1", 30.0, "lease_unconfirmed", action="renew", error="late")
+    scene.mark("pg1", 40.0, "prompt_renewal", took=0.1)
+    scene.cut_from_store("pg1", 50.0)
+    scene.mark("pg1", 55.0, "lease_unconfirmed", action="renew", error="timed out")
+    scene.steps_down("pg1", 65.0, "LEASE_ENDING")
+    return scene.leads("pg2", 70.5, key_gone=70.0)
 
 
 def answers_now_and_then() -> Scene:
@@ -264,6 +278,11 @@ CASES = [
     ),
     Case("the_store_did_not_answer", answers_now_and_then, "dcs_slow"),
     Case(
+        "the_store_did_not_answer",
+        slow_once_and_cut_off_later,
+        "leader_cut_off_from_dcs",
+    ),
+    Case(
         "the_daemon_vanished_and_the_guard_fenced",
         killed_daemon_fenced_by_guard,
         "daemon_killed",
@@ -309,6 +328,19 @@ def test_the_rule_speaks_in_its_situation(case: Case) -> None:
     assert bool(finding.missing) == bool(
         case.code in ("unknown", "fenced_by_guard") or case.alternatives
     )
+
+
+def test_trouble_of_the_store_that_was_over_is_no_sign_of_the_next() -> None:
+    assert slow_once_and_cut_off_later().gap().began == WALL + 50.0
+
+
+def test_a_store_that_answers_late_is_slow_and_not_down() -> None:
+    """Nobody stopped to write."""
+    scene = three().mark("pg1", 52.0, "slow_renewal", took=3.6)
+    for name in ("pg1", "pg2", "pg3"):
+        scene.cut_from_store(name, 50.0, until=58.0)
+    (incident,) = scene.incidents()
+    assert judge(scene.evidence(), incident).cause.code == "dcs_slow"
 
 
 def test_every_rule_is_tested() -> None:
