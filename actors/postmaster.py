@@ -39,10 +39,10 @@ def heard_of(postmaster: Postmaster, message: Message) -> Postmaster:
         case PostgresStarted(postmaster_pid=pid):
             return _succeeded(postmaster, pid)
         case PostgresObserved(status=status):
-            pid = status.postmaster_pid
-            if pid is None or pid == postmaster.former:
+            running = status.postmaster_pid
+            if running is None or running == postmaster.former:
                 return postmaster
-            return _succeeded(postmaster, pid)
+            return _succeeded(postmaster, running)
         case PostmasterExited(pid=pid) if not postmaster.is_late(message):
             return Postmaster(pid=None, former=pid)
         case _:
