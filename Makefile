@@ -16,6 +16,9 @@ ARGS ?=
 # One worker a processor; WORKERS=0 runs the tests one after the other, in one process.
 WORKERS ?= logical
 
+# What the tests start by the hundred would be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv check lint format test test-unit test-servers test-slow test-fuzz test-faults check-model coverage servers lists demo bench clean
 

@@ -8,6 +8,7 @@ Names are compared with application_name without regard to case.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from regnal.messages.base import MemberName
 
@@ -58,6 +59,7 @@ def standby_names(
     return StandbyNames(names=lower, count=wanted, by_quorum=by_quorum)
 
 
+@lru_cache(maxsize=64)
 def parse_standby_names(text: str) -> StandbyNames | None:
     """What the value says; None: it is not one that we can read."""
     tokens = _tokens(text)

@@ -38,9 +38,9 @@ def learn(supervisor: Supervisor, message: Message) -> Supervisor:
     """The supervisor after hearing `message`, before it concludes anything."""
     if supervisor.postmaster.is_late(message):
         return supervisor
-    postmaster = heard_of(supervisor.postmaster, message)
-    if postmaster is not supervisor.postmaster:
-        supervisor = replace(supervisor, postmaster=postmaster)
+    known = heard_of(supervisor.postmaster, message)
+    if known != supervisor.postmaster:
+        supervisor = replace(supervisor, started_pid=known.pid, former_pid=known.former)
     match message:
         case ConfigurationApplied(settings=settings):
             return replace(supervisor, settings=settings)

@@ -1,6 +1,6 @@
 """What the PostgreSQL supervisor knows, and the conditions that its table uses."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from regnal.actors.postmaster import Postmaster
@@ -59,7 +59,11 @@ class Supervisor:
     running: bool = False
     """Whether there is a postmaster."""
 
-    postmaster: Postmaster = field(default_factory=Postmaster)
+    started_pid: int | None = None
+    """Of the last postmaster that was started or seen; None: none, or it ended."""
+
+    former_pid: int | None = None
+    """Of the one before."""
 
     role: Literal["primary", "standby"] | None = None
     """Of the running postmaster, or of the last one."""
@@ -91,6 +95,11 @@ class Supervisor:
     """How often in a row the upstream did not answer."""
 
     retry_at: Instant | None = None
+
+    @property
+    def postmaster(self) -> Postmaster:
+        """In two fields above: so snapshots from before there was the other are read."""
+        return Postmaster(self.started_pid, self.former_pid)
 
     @property
     def is_settled(self) -> bool:

@@ -45,7 +45,6 @@ from regnal.messages.operations import PhaseChanged
 from regnal.messages.postgres import (
     PostgresObserved,
     PostgresPromoted,
-    PostgresStarted,
     PostmasterExited,
     SynchronousStandbysRefused,
     SynchronousStandbysSet,
@@ -115,7 +114,6 @@ SYNC_STANDBY_MANAGER = Decider(
         PhaseChanged,
         PostgresObserved,
         PostgresPromoted,
-        PostgresStarted,
         PostmasterExited,
         SynchronousStandbysSet,
         SynchronousStandbysRefused,

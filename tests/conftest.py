@@ -1,5 +1,6 @@
 """What holds for every test: how often properties are tried, and which worker runs what."""
 
+import gc
 from collections.abc import Generator
 from typing import Any
 
@@ -8,13 +9,13 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests.examples import THOROUGH, USUAL
+from tests.examples import QUICK, THOROUGH
 
 pytest_plugins = ["tests.left_journals"]
 
 # A machine that is busy with real servers is no reason to call a property slow.  The quick
 # suite tries the same examples every time: new ones are for `make test-slow`.
-settings.register_profile("regnal", deadline=None, max_examples=USUAL, derandomize=True)
+settings.register_profile("regnal", deadline=None, max_examples=QUICK, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=THOROUGH)
 settings.load_profile("regnal")
 
@@ -56,6 +57,13 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     return value
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are there to the end: the collector of garbage need not look at
+    them over and over."""
+    gc.collect()
+    gc.freeze()
 
 
 LONGEST = (CLUSTERS, "tests/scenarios/")

@@ -49,13 +49,18 @@ def unfit(kind: str, data: dict[str, Any]) -> int:
 _ODD_NUMBER = re.compile(rb"[0-9]{20}|NaN|Infinity|[eE][+]?[0-9]{3}")
 """What a line has that may have a number with which nobody can reckon."""
 
+_HASH = b',"hash"'
+
 LARGEST = 2**64
 
 
 def with_plain_numbers(line: bytes, value: Any) -> Any:
     """The value, of this line, with nothing for numbers that are infinite, or so large
     that no counter and no position reaches them."""
-    return _plain(value) if _ODD_NUMBER.search(line) else value
+    # The hash at the end would nearly always look like one.
+    end = line.rfind(_HASH)
+    body_ends = end if end >= 0 else len(line)
+    return _plain(value) if _ODD_NUMBER.search(line, 0, body_ends) else value
 
 
 def _plain(value: Any) -> Any:

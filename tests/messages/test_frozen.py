@@ -47,7 +47,7 @@ def test_makes_what_dataclasses_replace_makes(
     assert other == dataclasses.replace(value, **changes)
     assert type(other) is type(value)
     assert value == before
-    assert other is not value
+    assert (other is value) == (other == value)
 
 
 @pytest.mark.parametrize("value", [Slotted("a"), Open("a")])

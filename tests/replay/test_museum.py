@@ -23,10 +23,7 @@ JOURNALS = sorted(
 
 CHANGES: list[dict[str, Any]] = yaml.safe_load((MUSEUM / "changed.yaml").read_text())
 
-FORGOTTEN = (
-    "the state differs in watchdog_failed",
-    "the state differs in started_pid",
-)
+FORGOTTEN = ("the state differs in watchdog_failed",)
 """What actors do not remember any more: snapshots with it are not read."""
 
 Place = tuple[str, int]

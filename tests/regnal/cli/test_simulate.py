@@ -69,7 +69,7 @@ def test_a_campaign_as_json_is_the_same_for_the_same_seed(config: Path) -> None:
         "-c",
         config,
         "--hours",
-        "5",
+        "2",
         "--faults",
         "crashes",
         "--seed",
