@@ -276,7 +276,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault("replica parted from all", part_replica, 20, ANYTHING),
     Fault("sync standby parted", part_synchronous_standby, 20, ANYTHING),
     Fault("sync changed, leader parted", part_leader_after_standby, 28, CUT),
-    Fault("replica, then leader killed", kill_replica_then_leader, 28, LOST),
+    Fault(
+        "replica, then leader killed",
+        kill_replica_then_leader,
+        28,
+        LOST | {"no_eligible_candidate"},
+    ),
     Fault("replica frozen", freeze_replica, 20, ANYTHING),
     Fault("one DCS node stopped", stop_dcs(1), 12, ANYTHING),
     Fault("two DCS nodes stopped 7 s", stop_dcs(2), 7, ANYTHING),
