@@ -79,8 +79,6 @@ def _learn_cluster(
     known = replace(manager, cluster=view)
     if _has_started(manager.cluster, view):
         known = replace(known, look_until=now + ARRIVES_WITHIN, look_due=True)
-    if manager.synchronous & _stopped(manager.cluster, view):
-        known = replace(known, is_watching=True, look_due=True)
     if _same(manager.key, view.sync):
         return replace(known, key=view.sync, key_is_seen=True)
     adopted = replace(
@@ -110,12 +108,6 @@ def _has_started(before: ClusterView | None, view: ClusterView) -> bool:
     """Whether a member runs that did not when the cluster was seen before."""
     running = [m.name for m in before.members if m.is_running] if before else []
     return any(m.is_running and m.name not in running for m in view.members)
-
-
-def _stopped(before: ClusterView | None, view: ClusterView) -> frozenset[str]:
-    """Who ran when the cluster was seen before, and does not now; in lower case."""
-    ran = {m.name.lower() for m in before.members if m.is_running} if before else set()
-    return frozenset(ran - {m.name.lower() for m in view.members if m.is_running})
 
 
 def _with(

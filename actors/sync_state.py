@@ -101,7 +101,7 @@ class SyncManager:
 
     is_watching: bool = False
     """Whether a synchronous standby is looked at more often than once a beat, because it
-    owed us a confirmation or is said to have stopped."""
+    owed us a confirmation."""
 
     watch_due: bool = False
     """Whether the message just heard is a reason for another such look."""

@@ -60,6 +60,10 @@ class Writer:
     def commits_since(self, instant: float) -> int:
         return sum(1 for at in reversed(self._acknowledged_at) if at >= instant)
 
+    def acknowledged_at(self, row: int) -> float:
+        """By the monotonic clock.  Raises ValueError."""
+        return self._acknowledged_at[self.acknowledged.index(row)]
+
     def missing(self) -> list[int]:
         """Acknowledged rows that are not there; it may go on writing meanwhile."""
         acknowledged = tuple(self.acknowledged)

@@ -316,7 +316,9 @@ class Tracker:
         phase = str(entry.data.get("phase", ""))
         self.track.change("phase", when, phase, entry.number)
         if phase in ("primary", "standby"):
-            self.track.change("postgres", when, phase, entry.number)
+            # One that restarts by itself after a crash keeps its phase meanwhile.
+            if entry.data.get("state") != "starting":
+                self.track.change("postgres", when, phase, entry.number)
         elif phase in ("stopped", "absent"):
             self.track.change("postgres", when, "absent", entry.number)
 

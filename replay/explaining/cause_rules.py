@@ -160,7 +160,10 @@ def the_store_did_not_answer(look: Look) -> Finding | None:
     others = {member: look.lost_the_store(member) for member in look.others}
     facts = {"without_answers": sorted(m for m, lost in others.items() if lost)}
     shown_by = look.lease_troubles
-    slow = any(trouble.what == "slow_renewal" for trouble in shown_by)
+    slow = any(
+        trouble.what == "slow_renewal" and trouble.moment <= look.ended_writing
+        for trouble in shown_by
+    )
     if slow or own is False:
         return Finding("dcs_slow", facts, shown_by)
     if any(lost is False for lost in others.values()):

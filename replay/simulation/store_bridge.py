@@ -273,17 +273,16 @@ class SimulatedStoreBridge:
     def _write(self, command: Command) -> Message:
         key = KEYS[type(command)]
         request = getattr(command, "request", None)
-        if not self._change(command):
-            return KeyRefused(key=key, request=request)
         revision = self._world.store.next_revision()
+        if not self._change(command, revision):
+            return KeyRefused(key=key, request=request)
         if not isinstance(command, TouchMember):
             self._world.store.changed()
         return KeyWritten(key=key, revision=revision, request=request)
 
-    def _change(self, command: Command) -> bool:
-        """Make the change; False: the compare-and-set failed."""
+    def _change(self, command: Command, revision: int) -> bool:
+        """Make the change, which has this revision; False: the compare-and-set failed."""
         store = self._world.store
-        revision = store.next_revision()
         match command:
             case TouchMember(document=document, ttl=ttl, member=name):
                 store.touch(member_view(name, document), ttl)

@@ -111,17 +111,6 @@ def test_a_standby_that_owes_and_is_not_synchronous_is_left_alone() -> None:
     assert acts(told.hear(one_silent("pg3", "pg3"))) == ()
 
 
-def test_a_synchronous_standby_that_stops_is_looked_for_at_once() -> None:
-    """Nobody commits while it is waited for; its WAL sender is gone as soon as it is."""
-    stopped = member("pg2", state="crashed")
-    told = leading("pg2", "pg3", sync=key("pg2"), value="pg2")
-    told = told.hear(seen("pg1", stopped, "pg3", sync=key("pg2")))
-    assert acts(told) == (ObservePostgres(),)
-    assert writes(told.hear(streams("pg3", value="pg2"))) == ()
-    told = leading("pg2", "pg3", sync=key("pg3"), value="pg3")
-    assert told.hear(seen("pg1", stopped, "pg3", sync=key("pg3"))).said == ()
-
-
 def test_a_standby_that_confirms_something_is_only_behind() -> None:
     told = leading("pg2", sync=key("pg2"), value="pg2")
     for moment in range(100, 160, 5):

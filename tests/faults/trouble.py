@@ -161,6 +161,12 @@ def part_synchronous_standby(arena: Arena) -> None:
     arena.lab.hosts[standby.name].unplug()
 
 
+def kill_synchronous_standby(arena: Arena) -> None:
+    """Its PostgreSQL; the daemon starts it again."""
+    standby = arena.synchronous_standby() or arena.replicas()[0]
+    os.kill(postmaster_pid(standby), signal.SIGKILL)
+
+
 def part_leader_after_standby(arena: Arena) -> None:
     """Just when the synchronous standby has changed, the leader is parted from all."""
     leader = arena.leader()
@@ -275,8 +281,14 @@ FAULTS: tuple[Fault, ...] = (
     Fault("replies of DCS are lost", lose_replies_of_dcs, 28, CUT),
     Fault("replica parted from all", part_replica, 20, ANYTHING),
     Fault("sync standby parted", part_synchronous_standby, 20, ANYTHING),
+    Fault("sync standby's postgres killed", kill_synchronous_standby, 8, ANYTHING),
     Fault("sync changed, leader parted", part_leader_after_standby, 28, CUT),
-    Fault("replica, then leader killed", kill_replica_then_leader, 28, LOST),
+    Fault(
+        "replica, then leader killed",
+        kill_replica_then_leader,
+        28,
+        LOST | {"no_eligible_candidate"},
+    ),
     Fault("replica frozen", freeze_replica, 20, ANYTHING),
     Fault("one DCS node stopped", stop_dcs(1), 12, ANYTHING),
     Fault("two DCS nodes stopped 7 s", stop_dcs(2), 7, ANYTHING),

@@ -35,8 +35,9 @@ def store(
 
 
 @pytest.fixture(scope="module")
-def synchronous() -> bool:
-    return False
+def synchronous(request: pytest.FixtureRequest) -> bool:
+    """Tests that are for the other mode parametrize it."""
+    return bool(getattr(request, "param", False))
 
 
 @pytest.fixture(scope="module")

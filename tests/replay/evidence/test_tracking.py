@@ -41,6 +41,23 @@ class Journal:
         return [mark.what for mark in self.tracker.finish().marks]
 
 
+def test_a_primary_that_restarts_by_itself_takes_no_writes_meanwhile() -> None:
+    """It stays the primary in the supervisor's eyes."""
+    journal = Journal()
+    journal.say(5.0, "phase_changed", phase="primary", state="running")
+    status = {"process": "starting", "in_recovery": None}
+    journal.say(50.0, "postgres_observed", status=status)
+    journal.say(50.0, "phase_changed", phase="primary", state="starting")
+    accepting = {"process": "accepting", "in_recovery": False}
+    journal.say(52.0, "postgres_observed", status=accepting)
+    lane = journal.tracker.finish().lane("postgres")
+    assert [(change.when.at, change.state) for change in lane] == [
+        (5.0, "primary"),
+        (50.0, "starting"),
+        (52.0, "primary"),
+    ]
+
+
 def test_renewals_that_are_answered_at_once_leave_no_mark() -> None:
     journal = Journal()
     journal.renew(10.0, took=0.1)

@@ -114,6 +114,17 @@ def no_answer(*away: str, slow: bool = False, others: bool = True) -> Scene:
     return scene
 
 
+def down_and_slow_to_come_back() -> Scene:
+    """It answers again, late, just after the leader has stepped down."""
+    scene = three()
+    for name in ("pg1", "pg2", "pg3"):
+        scene.cut_from_store(name, 50.0, until=66.0)
+    scene.mark("pg1", 55.0, "lease_unconfirmed", action="renew", error="timed out")
+    scene.steps_down("pg1", 65.0, "LEASE_ENDING")
+    scene.mark("pg1", 66.0, "slow_renewal", took=1.1)
+    return scene.restarts("pg1", 70.0)
+
+
 def slow_once_and_cut_off_later() -> Scene:
     """Renewals were late from 20 to 30, and answered at once from 40 on."""
     scene = three().mark("pg1", 20.0, "slow_renewal", took=3.0)
@@ -277,6 +288,7 @@ CASES = [
         ("leader_cut_off_from_dcs",),
     ),
     Case("the_store_did_not_answer", answers_now_and_then, "dcs_slow"),
+    Case("the_store_did_not_answer", down_and_slow_to_come_back, "dcs_down"),
     Case(
         "the_store_did_not_answer",
         slow_once_and_cut_off_later,

@@ -9,6 +9,7 @@ from tests.scenarios.simulated.builders import (
     assert_at_rest,
     others,
     primary_of,
+    run_until,
     running,
     wait_for_another_primary,
 )
@@ -111,6 +112,30 @@ def test_a_synchronous_standby_that_dies_is_replaced_and_writes_go_on() -> None:
     before = len(world.acknowledged)
     world.run(5)
     assert len(world.acknowledged) > before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_standby_that_fell_silent_is_replaced_before_the_leader_falls(
+    seed: int,
+) -> None:
+    """SYNC-01, SYNC-13: its WAL sender looks alive for a minute.  At no moment does the
+    key name nobody."""
+    world = synchronous(seed=seed, loop_wait=2, ttl=20, retry_timeout=5)
+    old = primary_of(world)
+    (sync,) = standbys_of(world)
+    (other,) = others(world, old, sync)
+    for peer in (old, other, "store"):
+        world.partition(sync, peer)
+
+    def is_replaced() -> bool:
+        assert standbys_of(world)
+        return standbys_of(world) == (other,)
+
+    run_until(world, is_replaced, within=4.5, what="another synchronous standby")
+    world.kill_host(old)
+    wait_for_another_primary(world, old, within=21)
+    assert world.primaries == {other}
+    world.check_nothing_is_lost(other)
 
 
 def test_without_standbys_the_mode_degrades_unless_strict() -> None:
