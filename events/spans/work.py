@@ -6,6 +6,7 @@ from regnal.events.spans.commands import (
     HEARTBEATS,
     INTENT_KINDS,
     INTENTS,
+    OPERATION_KINDS,
     OUTCOMES,
     Answer,
     Attributes,
@@ -167,6 +168,8 @@ def _begin(
         parent = _phase_for(loom, envelope)
     if parent is None:
         parent = episodes.owner(episode, envelope.cause)
+    if parent is None and kind in OPERATION_KINDS:
+        parent = _intent_under_way(episode)
     thread = Thread(
         key=envelope.id,
         name=kind,
@@ -179,6 +182,12 @@ def _begin(
     # A command has no parts, since it may go over to another trace.
     has_parts = kind in INTENT_KINDS
     episodes.own(episode, envelope.id, envelope.id if has_parts else parent)
+
+
+def _intent_under_way(episode: Episode) -> str | None:
+    """What the supervisor is about, where a timer made it go on."""
+    keys = (one.key for one in reversed(episode.open) if one.kind in INTENT_KINDS)
+    return next(keys, None)
 
 
 def _phase_for(loom: Loom, envelope: Envelope[Message]) -> str | None:

@@ -488,6 +488,15 @@ def test_two_ends_of_reigns_in_a_row_are_two_traces() -> None:
     assert broken(life.spans) == []
 
 
+def test_an_operation_that_a_timer_brought_is_part_of_the_intent_under_way() -> None:
+    life = replica("pg3")
+    life.says(led_by("pg2", 33))
+    life.says(FollowLeader(upstream=PG2, check_divergence=True, reason=CHANGED))
+    life.says(FollowUpstream(upstream=PG2, timeout=60.0), cause="pg3/1/999")
+    life.spans = ends(life)
+    assert life.parent("follow_upstream") == "follow_leader"
+
+
 def test_who_loses_the_race_has_not_failed() -> None:
     life = replica()
     gone = life.says(led_by(None))
