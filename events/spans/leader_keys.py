@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from regnal.events.spans import episodes, naming
-from regnal.events.spans.commands import Answer
+from regnal.events.spans.commands import OVER
 from regnal.events.spans.loom import Loom
 from regnal.events.spans.memory import Ending, Episode
 from regnal.events.spans.reigns import Seen, see
@@ -11,8 +11,6 @@ from regnal.events.spans.span import Span, UnixNanos
 from regnal.messages.base import Message
 from regnal.messages.cluster import ClusterView, FailoverRequest, LeaderView
 from regnal.messages.envelope import Envelope
-
-_OVER = Answer({})
 
 
 def hear_view(loom: Loom, envelope: Envelope[Message], view: ClusterView) -> list[Span]:
@@ -118,7 +116,7 @@ def _end_detection(episode: Episode, now: UnixNanos) -> None:
     """The leader is known to be gone."""
     detection = episodes.find_phase(episode, "detect")
     if detection is not None:
-        episodes.end(episode, detection, now, _OVER)
+        episodes.end(episode, detection, now, OVER)
     elif _had_to_be_detected(episode):
         episodes.phase(episode, "detect", episode.start, {})
         _end_detection(episode, now)

@@ -1,7 +1,7 @@
 """What begins, and what is told of it: signs of trouble, requests, incidents."""
 
 from regnal.events.spans import episodes, naming
-from regnal.events.spans.commands import Answer, Attributes
+from regnal.events.spans.commands import OVER, Answer, Attributes
 from regnal.events.spans.leader_keys import hear_view
 from regnal.events.spans.loom import Loom, nanos
 from regnal.events.spans.naming import RootName
@@ -117,7 +117,7 @@ def _hear_stream(loom: Loom, envelope: Envelope[Message]) -> None:
     episodes.note(episode, "streaming", now)
     rejoining = episodes.find_phase(episode, "rejoin")
     if rejoining is not None:
-        episodes.end(episode, rejoining, now, Answer({}))
+        episodes.end(episode, rejoining, now, OVER)
 
 
 def start(
@@ -126,7 +126,7 @@ def start(
     """What went on before ended with the daemon."""
     memory, told = loom.memory, []
     if memory.episode is not None:
-        error = Answer({})
+        error = OVER
         if loom.is_busy(memory.episode):
             memory.episode.error = text = "the daemon ended"
             error = Answer({naming.ERROR: "daemon_ended"}, "daemon_ended", text)

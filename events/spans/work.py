@@ -8,6 +8,7 @@ from regnal.events.spans.commands import (
     INTENTS,
     OPERATION_KINDS,
     OUTCOMES,
+    OVER,
     Answer,
     Attributes,
     answer_of,
@@ -42,8 +43,6 @@ _WHAT_FOR: dict[type[Message], RootName] = {
 _STANDBY = ("standby", "following", "checking")
 """Phases in which who takes the lease is promoted next."""
 
-_OVER = Answer({})
-
 
 def hear_of_work(loom: Loom, envelope: Envelope[Message]) -> list[Span]:
     """Intents, commands, and what became of them."""
@@ -76,7 +75,7 @@ def _hear_decision(loom: Loom, envelope: Envelope[Message]) -> None:
     now = loom.moment(envelope)
     match message:
         case operations.IntentFulfilled(intent=intent):
-            _end_intent(loom, envelope, intent, _OVER)
+            _end_intent(loom, envelope, intent, OVER)
         case operations.IntentFailed(intent=intent, reason=reason):
             found = {naming.ERROR: reason.code, **reason_attributes(reason)}
             text = str(found[naming.REASON_TEXT])
@@ -292,5 +291,5 @@ def _end_fencing(
         answer = Answer(found, reason.code, str(found[naming.REASON_TEXT]))
     for thread in tuple(episode.open):
         if thread.kind == "arm_guard":
-            episodes.end(episode, thread, now, _OVER)
+            episodes.end(episode, thread, now, OVER)
     episodes.end(episode, phase, now, answer)
