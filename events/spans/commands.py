@@ -123,6 +123,10 @@ class Answer(NamedTuple):
     text: str = ""
 
 
+OVER = Answer({})
+"""It is over, and there is nothing to say of that."""
+
+
 def kind_of(word: type[Message]) -> str:
     return str(word.model_fields["kind"].default)
 

@@ -11,6 +11,7 @@ from regnal.events.spans import episodes, naming
 from regnal.events.spans.commands import (
     INTENT_KINDS,
     OPERATION_KINDS,
+    OVER,
     Answer,
     Attributes,
 )
@@ -41,8 +42,6 @@ _BUSY_PHASES = ("elect", "promote", "fencing")
 _BEGINNINGS: frozenset[RootName] = frozenset({*naming.QUIET, "start"})
 """What may yet become something else."""
 
-_OVER = Answer({})
-
 
 class Loom:
     """What goes on at one member, and whose trace it is."""
@@ -51,12 +50,8 @@ class Loom:
         """See `Weaver`."""
         self.reporter = reporter
         self.memory = Memory()
-        self._share = share
+        self.share = share
         self._clock = clock
-
-    @property
-    def share(self) -> float:
-        return self._share
 
     def tick(self, at: Instant) -> list[Span]:
         """So much time has passed, whatever happened."""
@@ -67,10 +62,15 @@ class Loom:
         since = at - self._instant(episode, episode.last)
         if self.is_busy(episode):
             return []
+        return self.close() if since >= self._linger(episode) else []
+
+    def _linger(self, episode: Episode) -> Seconds:
+        """How long more may come, when all seems well."""
         if episode.awaits_stream:
-            return self.close() if since >= AWAIT_STREAM else []
-        linger = QUIET_LINGER if episode.what in naming.QUIET else LINGER
-        return self.close() if since >= linger else []
+            return AWAIT_STREAM
+        if episode.ending is None and episode.has_request and self.memory.request:
+            return NO_ANSWER  # the leader is about to do as it was asked
+        return QUIET_LINGER if episode.what in naming.QUIET else LINGER
 
     def sign(
         self,
@@ -175,7 +175,7 @@ class Loom:
         episode.ended = []
         return spans
 
-    def close(self, answer: Answer = _OVER) -> list[Span]:
+    def close(self, answer: Answer = OVER) -> list[Span]:
         """The episode is over."""
         episode = self.memory.episode
         if episode is None:
@@ -185,7 +185,7 @@ class Loom:
         is_incident = episode.ending is not None or episode.incident is not None
         if not is_incident and episode.what in naming.QUIET:
             trace = trace_id(self.reporter.scope, trace_of(episode))
-            if not is_sampled(trace, self._share):
+            if not is_sampled(trace, self.share):
                 return []
         told = self._tell(episode)
         teller = Teller(self.reporter, episode)

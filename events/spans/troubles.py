@@ -1,7 +1,7 @@
 """What begins, and what is told of it: signs of trouble, requests, incidents."""
 
 from regnal.events.spans import episodes, naming
-from regnal.events.spans.commands import Answer, Attributes
+from regnal.events.spans.commands import OVER, Answer, Attributes
 from regnal.events.spans.leader_keys import hear_view
 from regnal.events.spans.loom import Loom, nanos
 from regnal.events.spans.naming import RootName
@@ -13,6 +13,9 @@ from regnal.messages.base import Message
 from regnal.messages.changes import StoreBack, StoreLost
 from regnal.messages.cluster import ClusterObserved, StoreAnswered, StoreUnreachable
 from regnal.messages.envelope import Envelope
+
+MAXIMUM_TEXT = 500
+"""Characters of the answer to a request."""
 
 _WHAT_OF: dict[incidents.IncidentWhat, RootName] = {
     "reign_ended": "suspicion",
@@ -26,6 +29,7 @@ _WHAT_OF: dict[incidents.IncidentWhat, RootName] = {
 
 
 def hear(loom: Loom, envelope: Envelope[Message]) -> list[Span]:
+    """Whatever it is: what began, what ended, or what was done."""
     message = envelope.message
     if isinstance(message, ClusterObserved):
         return hear_view(loom, envelope, message.view)
@@ -113,15 +117,16 @@ def _hear_stream(loom: Loom, envelope: Envelope[Message]) -> None:
     episodes.note(episode, "streaming", now)
     rejoining = episodes.find_phase(episode, "rejoin")
     if rejoining is not None:
-        episodes.end(episode, rejoining, now, Answer({}))
+        episodes.end(episode, rejoining, now, OVER)
 
 
 def start(
     loom: Loom, envelope: Envelope[Message], started: daemon.DaemonStarted
 ) -> list[Span]:
+    """What went on before ended with the daemon."""
     memory, told = loom.memory, []
     if memory.episode is not None:
-        error = Answer({})
+        error = OVER
         if loom.is_busy(memory.episode):
             memory.episode.error = text = "the daemon ended"
             error = Answer({naming.ERROR: "daemon_ended"}, "daemon_ended", text)
@@ -156,7 +161,7 @@ def _hear_answer(loom: Loom, request: str, status: int, body: str) -> None:
         return
     episode.attributes[naming.STATUS] = status
     if status >= 400:
-        episode.error = body
+        episode.error = body[:MAXIMUM_TEXT]
 
 
 def _exit_attributes(exited: pg.PostmasterExited) -> Attributes:

@@ -6,7 +6,9 @@ from regnal.events.spans.commands import (
     HEARTBEATS,
     INTENT_KINDS,
     INTENTS,
+    OPERATION_KINDS,
     OUTCOMES,
+    OVER,
     Answer,
     Attributes,
     answer_of,
@@ -41,8 +43,6 @@ _WHAT_FOR: dict[type[Message], RootName] = {
 _STANDBY = ("standby", "following", "checking")
 """Phases in which who takes the lease is promoted next."""
 
-_OVER = Answer({})
-
 
 def hear_of_work(loom: Loom, envelope: Envelope[Message]) -> list[Span]:
     """Intents, commands, and what became of them."""
@@ -75,7 +75,7 @@ def _hear_decision(loom: Loom, envelope: Envelope[Message]) -> None:
     now = loom.moment(envelope)
     match message:
         case operations.IntentFulfilled(intent=intent):
-            _end_intent(loom, envelope, intent, _OVER)
+            _end_intent(loom, envelope, intent, OVER)
         case operations.IntentFailed(intent=intent, reason=reason):
             found = {naming.ERROR: reason.code, **reason_attributes(reason)}
             text = str(found[naming.REASON_TEXT])
@@ -167,6 +167,8 @@ def _begin(
         parent = _phase_for(loom, envelope)
     if parent is None:
         parent = episodes.owner(episode, envelope.cause)
+    if parent is None and kind in OPERATION_KINDS:
+        parent = _intent_under_way(episode)
     thread = Thread(
         key=envelope.id,
         name=kind,
@@ -179,6 +181,12 @@ def _begin(
     # A command has no parts, since it may go over to another trace.
     has_parts = kind in INTENT_KINDS
     episodes.own(episode, envelope.id, envelope.id if has_parts else parent)
+
+
+def _intent_under_way(episode: Episode) -> str | None:
+    """What the supervisor is about, where a timer made it go on."""
+    keys = (one.key for one in reversed(episode.open) if one.kind in INTENT_KINDS)
+    return next(keys, None)
 
 
 def _phase_for(loom: Loom, envelope: Envelope[Message]) -> str | None:
@@ -283,5 +291,5 @@ def _end_fencing(
         answer = Answer(found, reason.code, str(found[naming.REASON_TEXT]))
     for thread in tuple(episode.open):
         if thread.kind == "arm_guard":
-            episodes.end(episode, thread, now, _OVER)
+            episodes.end(episode, thread, now, OVER)
     episodes.end(episode, phase, now, answer)

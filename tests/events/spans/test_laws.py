@@ -135,7 +135,7 @@ def lived(
 
 
 @given(LIVES, st.sampled_from([0.0, 1.0]))
-@examples(200)
+@examples(120)
 def test_ids_parents_and_times_agree(told: list[Said], share: float) -> None:
     assert broken(lived(Life("pg2", share=share), told).spans) == []
 

@@ -1,9 +1,15 @@
 """The JSON encoding of OTLP, as its specification has it."""
 
 import json
+from base64 import b64encode
+from importlib import import_module
+from typing import Any
 
 from regnal.events.spans.otlp_json import export_request
 from regnal.events.spans.span import Link, Moment, Span
+
+JSON: Any = import_module("google.protobuf.json_format")  # they have no types
+TRACES: Any = import_module("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
 
 SPAN = Span(
     trace="5b8efff798038103d269b633813fc60c",
@@ -99,3 +105,36 @@ def test_each_member_is_a_resource() -> None:
     assert [len(each["scopeSpans"][0]["spans"]) for each in resources] == [2, 1]
     assert "parentSpanId" not in resources[1]["scopeSpans"][0]["spans"][0]
     assert "status" not in resources[1]["scopeSpans"][0]["spans"][0]
+
+
+def test_the_protocol_knows_every_field() -> None:
+    """As protobuf reads JSON, but for the ids: OTLP writes those in hexadecimal."""
+    request = TRACES.ExportTraceServiceRequest()
+    told = JSON.ParseDict(with_plain_ids(export_request([SPAN])), request)
+    (span,) = told.resource_spans[0].scope_spans[0].spans
+    assert span.trace_id.hex() == SPAN.trace
+    assert span.parent_span_id.hex() == SPAN.parent
+    assert (span.start_time_unix_nano, span.end_time_unix_nano) == (
+        SPAN.start,
+        SPAN.end,
+    )
+    assert (span.status.code, span.status.message) == (2, "timed out")
+    values = {one.key: one.value for one in span.attributes}
+    assert values["count"].int_value == 2**53 + 1
+    assert [one.string_value for one in values["names"].array_value.values] == [
+        "a",
+        "b",
+    ]
+
+
+def with_plain_ids(document: Any) -> Any:
+    if isinstance(document, list):
+        return [with_plain_ids(inner) for inner in document]
+    if not isinstance(document, dict):
+        return document
+    return {
+        key: b64encode(bytes.fromhex(value)).decode()
+        if key in ("traceId", "spanId", "parentSpanId")
+        else with_plain_ids(value)
+        for key, value in document.items()
+    }

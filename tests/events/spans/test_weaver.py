@@ -325,6 +325,26 @@ def test_of_a_switchover_the_new_leader_tells_the_root_and_detects_nothing() -> 
     assert link.span == former.span("hand over").span
 
 
+def test_a_switchover_begins_for_the_new_leader_when_it_is_asked_for() -> None:
+    life = replica()
+    life.says(led_by("pg1", 10, asked=ASKED))
+    life.passes(30.0)  # the leader checkpoints
+    life.says(led_by("pg2", 54, asked=ASKED))
+    life.says(phase("primary", "standby"))
+    life.passes(6.0)
+    root = life.span("switchover")
+    assert 30.0e9 < root.end - root.start < 31.0e9
+
+
+def test_a_request_that_comes_to_nothing_is_no_incident() -> None:
+    life = replica()
+    life.says(led_by("pg1", 10, asked=ASKED))
+    life.says(led_by("pg1", 10))
+    life.passes(6.0)
+    assert life.weaver.is_idle
+    assert life.spans == []
+
+
 def test_a_switchover_that_is_refused_is_a_trace_with_an_error() -> None:
     life = leader()
     life.says(
@@ -466,6 +486,15 @@ def test_two_ends_of_reigns_in_a_row_are_two_traces() -> None:
     assert traces == {trace_id("demo", "reign-10"), trace_id("demo", "reign-33")}
     assert life.span("follow_upstream").trace == trace_id("demo", "reign-33")
     assert broken(life.spans) == []
+
+
+def test_an_operation_that_a_timer_brought_is_part_of_the_intent_under_way() -> None:
+    life = replica("pg3")
+    life.says(led_by("pg2", 33))
+    life.says(FollowLeader(upstream=PG2, check_divergence=True, reason=CHANGED))
+    life.says(FollowUpstream(upstream=PG2, timeout=60.0), cause="pg3/1/999")
+    life.spans = ends(life)
+    assert life.parent("follow_upstream") == "follow_leader"
 
 
 def test_who_loses_the_race_has_not_failed() -> None:
