@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from regnal.events.cloud import CloudEvent, Reporter, Said, cloud_event
 from regnal.events.incidents import JournalGap
 from regnal.events.memory import NOTHING, Memory
+from regnal.events.tracing import trace_id
 from regnal.events.translate import KINDS, translate
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.places import RecordNumber
@@ -40,6 +41,13 @@ class EventReader:
     @property
     def memory(self) -> JsonText:
         return self._memory.model_dump_json(exclude_defaults=True)
+
+    @property
+    def trace(self) -> str | None:
+        """Id of the trace of the incident that goes on; None: none does."""
+        if not self._memory.unsettled:
+            return None
+        return trace_id(self.reporter.scope, self._memory.unsettled[-1])
 
     def read(self, record: Record) -> Sequence[CloudEvent]:
         """What is held, and what this program does not know, tells nothing."""

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.http.explaining import Question as Asked
 from regnal.bridges.http.explaining import Told
 from regnal.bridges.http.prober import is_alive
+from regnal.bridges.metric import Measured
 from regnal.bridges.postgres.bridge import PostgresBridge
 from regnal.bridges.watchdog.bridge import WatchdogBridge
 from regnal.bridges.watchdog.last_reset import last_reset
@@ -56,7 +58,7 @@ from regnal.runtime.options import (
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
 from regnal.runtime.publisher import Publisher
-from regnal.runtime.publishing_metrics import exposition
+from regnal.runtime.publishing_metrics import measured
 from regnal.runtime.recalling import Here, recall
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
@@ -270,7 +272,7 @@ class Daemon:
                 lambda: self._journal.head.number,
                 self._journal.wait_beyond,
             ),
-            more_metrics=self._tell_of_publishers if self._publishers else None,
+            more_metrics=self._measure_publishers if self._publishers else None,
         )
 
     def _recall(self) -> IncidentsRecalled:
@@ -291,8 +293,8 @@ class Daemon:
             http_status(explained), explained.output or explained.error.encode()
         )
 
-    def _tell_of_publishers(self, labels: str) -> str:
-        return exposition(labels, self._publishers)
+    def _measure_publishers(self) -> Sequence[Measured]:
+        return measured(self._publishers)
 
     def _open_store(self, effective: Effective) -> Store:
         where = dcs_options(effective)

@@ -17,6 +17,7 @@ from regnal.bridges.http.options import (
     ServerCertificate,
 )
 from regnal.bridges.nats.options import NatsOptions, StreamPlan
+from regnal.bridges.otlp.options import OtlpOptions, basic_authorization
 from regnal.bridges.postgres.options import (
     Credentials,
     PostgresOptions,
@@ -69,6 +70,20 @@ class JournalPlace:
     options: JournalOptions
     fsync: bool
     """False: steps that decide who writes are not awaited on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtelSection:
+    """The `otel` section."""
+
+    client: OtlpOptions
+    traces: bool
+    metrics: bool
+    logs: bool
+    sampling: float
+    """The part of traces of quiet life that is exported; 1: all."""
+
+    metrics_interval: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +266,41 @@ def nats_client(section: Mapping[str, Any]) -> NatsOptions:
         cafile=_optional_path(section.get("cafile")),
         certfile=_optional_path(section.get("certfile")),
         keyfile=_optional_path(section.get("keyfile")),
+    )
+
+
+def otel_options(configured: Configured) -> OtelSection | None:
+    """None: no telemetry is exported."""
+    section = configured.document.get("otel")
+    if section is None:
+        return None
+    return OtelSection(
+        client=otel_client(section),
+        traces=section["traces"] == "on",
+        metrics=section["metrics"] == "on",
+        logs=section["logs"] == "on",
+        sampling=section["sampling"],
+        metrics_interval=section["metrics_interval"],
+    )
+
+
+def otel_client(section: Mapping[str, Any]) -> OtlpOptions:
+    """How to speak to the collector of a whole section `otel`."""
+    parts = urlsplit(section["endpoint"])
+    address = parts.netloc.rpartition("@")[2]
+    headers = {name.lower(): text for name, text in section.get("headers", {}).items()}
+    if parts.username is not None:
+        headers.setdefault("authorization", basic_authorization(parts))
+    return OtlpOptions(
+        endpoint=f"{parts.scheme}://{address}{parts.path.rstrip('/')}",
+        is_grpc=section["protocol"] == "grpc",
+        headers=headers,
+        cafile=_optional_path(section.get("cafile")),
+        certfile=_optional_path(section.get("certfile")),
+        keyfile=_optional_path(section.get("keyfile")),
+        gzip=section["compression"] == "gzip",
+        timeout=section["timeout"],
+        resource_attributes=section.get("resource_attributes", {}),
     )
 
 

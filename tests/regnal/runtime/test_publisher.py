@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from regnal.bridges.metric import exposition
 from regnal.bridges.outgoing import NotSent
 from regnal.journal.outbox import Item, Outbox
 from regnal.journal.reader import Record
@@ -16,7 +17,7 @@ from regnal.messages.base import JsonText
 from regnal.messages.cluster import StoreUnreachable
 from regnal.runtime import publisher
 from regnal.runtime.publisher import Publisher
-from regnal.runtime.publishing_metrics import exposition
+from regnal.runtime.publishing_metrics import measured
 from tests.journal.builders import Member
 
 PATIENCE = 20.0
@@ -112,7 +113,7 @@ def test_an_outage_loses_nothing_and_is_told_once(
         wait("attempts", lambda: one.tally.failures > 3)
         assert one.waiting == head
         assert 'regnal_outbox_up{scope="demo",consumer="test"} 0' in exposition(
-            'scope="demo"', [one]
+            {"scope": "demo"}, measured([one])
         )
         consumer.trouble = None
         wait("all of it", lambda: len(consumer.received) == head)
