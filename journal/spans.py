@@ -1,0 +1,93 @@
+"""Spans from records: the traces that a journal tells.
+
+One reader follows one member's journal; what it remembers between two records is a
+small text, with which another can go on.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from regnal.events.cloud import Reporter
+from regnal.events.spans.memory import Rule
+from regnal.events.spans.span import Span
+from regnal.events.spans.weaver import Clock, Weaver
+from regnal.journal.decoding import Undecodable, envelope_of
+from regnal.journal.reader import Record
+from regnal.messages.base import JsonText
+
+_TYPE = re.compile(rb'"type":"(\w+)"')
+"""Of the message, in the head of its record: a quote within a text has a backslash."""
+
+_SAID = re.compile(rb'"said":\[')
+
+
+class SpanReader:
+    """Tells the spans that are over with each record; records in their order."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        memory: JsonText | None = None,
+        *,
+        share: float = 0.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """See `Weaver`."""
+        self._weaver = Weaver(reporter, memory, share=share, clock=clock)
+
+    @property
+    def memory(self) -> JsonText:
+        return self._weaver.memory
+
+    def read(self, record: Record) -> Sequence[Span]:
+        """What is held, and what this program does not know, tells nothing."""
+        if record.is_held:
+            return ()
+        if record.kind == "step":
+            if _SAID.search(record.line):
+                self._heed(record.fields)
+            return ()
+        if record.kind != "message":
+            return ()
+        kind = _TYPE.search(record.line)
+        if kind is None or not self._weaver.wants(kind[1].decode()):
+            return self._pass_time(record)
+        try:
+            envelope = envelope_of(record)
+        except Undecodable:
+            return ()
+        return self._weaver.weave(envelope)
+
+    def finish(self) -> Sequence[Span]:
+        """The journal ends here: what is under way, as far as it is known."""
+        return self._weaver.finish()
+
+    def _pass_time(self, record: Record) -> Sequence[Span]:
+        if self._weaver.is_idle:
+            return ()
+        at = record.fields.get("at")
+        return self._weaver.tick(float(at)) if isinstance(at, int | float) else ()
+
+    def _heed(self, fields: Mapping[str, Any]) -> None:
+        said, facts = fields.get("said"), fields.get("facts")
+        if not isinstance(said, list):
+            return
+        candidates = facts.get("candidates") if isinstance(facts, dict) else None
+        self._weaver.heed(
+            Rule(
+                actor=str(fields.get("actor", "")),
+                rule=str(fields.get("rule") or ""),
+                said=[str(one) for one in said],
+                candidates=_verdicts(candidates),
+            )
+        )
+
+
+def _verdicts(candidates: object) -> list[str]:
+    """`pg3 CANDIDATE_LAG`, as the facts of an election have it."""
+    found = []
+    for one in candidates if isinstance(candidates, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("verdict"), dict):
+            found.append(f"{one.get('member')} {one['verdict'].get('code')}")
+    return found
