@@ -18,8 +18,8 @@ from regnal.events.spans.span import Attribute, UnixNanos
 from regnal.events.telling import values_told, weight_of
 from regnal.journal.decoding import StepTaken, Undecodable, step_of
 from regnal.journal.event_layout import name_of
-from regnal.journal.public_events import EventReader
 from regnal.journal.places import RecordNumber
+from regnal.journal.public_events import EventReader
 from regnal.journal.reader import Record
 from regnal.journal.stamps import Microseconds, parse_hlc
 from regnal.messages.base import JsonText
@@ -29,7 +29,12 @@ _STEP = re.compile(
 )
 """Of a step of these, in the head of its record: most others need not be parsed."""
 
-QUIET_RULES = ("keep_leading", "keep_following", "keep_hands_off_in_pause")
+QUIET_RULES = (
+    "keep_leading",
+    "keep_following",
+    "keep_hands_off_in_pause",
+    "look_whether_we_stream",
+)
 """They say that nothing is to be done."""
 
 _SEVERITIES: Mapping[str, Literal["info", "warn", "error"]] = {
@@ -62,9 +67,9 @@ class LogReader:
 
     @property
     def memory(self) -> JsonText:
-        return _Memory(
-            events=self._events.memory, rules=self._rules
-        ).model_dump_json(exclude_defaults=True)
+        return _Memory(events=self._events.memory, rules=self._rules).model_dump_json(
+            exclude_defaults=True
+        )
 
     def read(self, record: Record) -> Sequence[LogLine]:
         """What is held, and what this program does not know, tells nothing."""
@@ -125,7 +130,8 @@ class LogReader:
             at=at,
             severity="info",
             name="regnal.decision",
-            text=f"{step.actor}: {rule.replace('_', ' ')}" + (f": {told}" if told else ""),
+            text=f"{step.actor}: {rule.replace('_', ' ')}"
+            + (f": {told}" if told else ""),
             scope=self._reporter.scope,
             member=self._reporter.member,
             trace=self._events.trace,

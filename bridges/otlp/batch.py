@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     body: bytes
     """The request, as protobuf."""
 
-    count: int
+    number: int
     """Of spans, log records or data points."""
 
 

@@ -1,8 +1,8 @@
 """An exporter: spans, log lines and measurements to one collector.
 
-    exporter = open_exporter(options)
-    parcel = exporter.pack_spans(spans)
-    exporter.send(parcel)      # NotSent: send the same again; PartlyTaken: do not
+exporter = open_exporter(options)
+parcel = exporter.pack_spans(spans)
+exporter.send(parcel)      # NotSent: send the same again; PartlyTaken: do not
 """
 
 import importlib

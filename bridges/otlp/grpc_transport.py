@@ -85,7 +85,9 @@ class GrpcTransport:
         """Connects when it is used.  Raises OSError where a file cannot be read."""
         options = self._options
         parts = urlsplit(options.endpoint)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        host = (
+            f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        )
         target = f"{host}:{parts.port or DEFAULT_PORT}"
         if not options.wants_tls:
             return grpc.insecure_channel(target, _OPTIONS)

@@ -39,7 +39,7 @@ def batch_of_logs(lines: Sequence[LogLine], resources: Resources) -> Batch:
     for line in lines:
         by_member[line.scope, line.member].append(_record(line))
     library = InstrumentationScope(
-        name=resources.library.name, version=resources.library.version
+        name=resources.library.name, version=resources.version
     )
     request = ExportLogsServiceRequest(
         resource_logs=[

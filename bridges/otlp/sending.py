@@ -53,7 +53,7 @@ class OtlpSender:
         try:
             answer = self._transport.post(batch.signal, batch.body)
         except Refused as error:
-            raise PartlyTaken(str(error), taken=0, refused=batch.count) from error
+            raise PartlyTaken(str(error), taken=0, refused=batch.number) from error
         try:
             refused, why = _READERS[batch.signal](answer)
         except DecodeError:
@@ -62,14 +62,14 @@ class OtlpSender:
                 "otel.endpoint and otel.protocol"
             ) from None
         if refused or why:
-            taken = max(0, batch.count - refused)
+            taken = max(0, batch.number - refused)
             raise PartlyTaken(
                 f"{self._shown} took a part"
                 + (f" and says {plain_text(why)[:SHOWN]!r}" if why else ""),
                 taken=taken,
                 refused=refused,
             )
-        return batch.count
+        return batch.number
 
     def close(self) -> None:
         self._transport.close()

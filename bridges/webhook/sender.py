@@ -89,7 +89,9 @@ class WebhookSender:
                 redirect=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise NotSent(f"webhook {options.shown}: {reason_of(error, 'cafile')}") from error
+            raise NotSent(
+                f"webhook {options.shown}: {reason_of(error, 'cafile')}"
+            ) from error
         if 200 <= answer.status < 300:
             return
         said = answer.data[:SHOWN].decode(errors="replace").strip()

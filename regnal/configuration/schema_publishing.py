@@ -82,7 +82,7 @@ OTEL = Section(
         "traces": _ON,
         "metrics": _OFF,
         "logs": _OFF,
-        "sampling": Option(Real(minimum=0, maximum=1), default=1.0),
+        "sampling": Option(Real(minimum=0, maximum=1), default=0.0),
         "metrics_interval": Option(Time(minimum=1, maximum=86400), default=60),
         "resource_attributes": Section(others=Option(Scalar())),
     }

@@ -81,7 +81,7 @@ class OtelSection:
     metrics: bool
     logs: bool
     sampling: float
-    """The part of traces of quiet life that is exported; 1: all."""
+    """The share of traces of quiet life that is exported; 1: all.  Of incidents all is."""
 
     metrics_interval: Seconds
 

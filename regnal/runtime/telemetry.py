@@ -16,11 +16,11 @@ from regnal.bridges.otlp.options import OtlpOptions
 from regnal.bridges.outgoing import NotSent, PartlyTaken
 from regnal.events.cloud import Reporter
 from regnal.events.log_line import LogLine
-from regnal.events.spans.sampling import is_exported
 from regnal.events.spans.span import Span
 from regnal.journal.log_lines import LogReader
 from regnal.journal.outbox import Gap, Item
 from regnal.journal.reader import Record
+from regnal.journal.spans import SpanReader
 from regnal.journal.stamps import Microseconds
 from regnal.messages.base import Command, JsonText, MemberName, Seconds
 from regnal.messages.envelope import Envelope, PartName
@@ -103,15 +103,6 @@ def _is_there(module: str) -> bool:
         return False
 
 
-class Weaver(Protocol):
-    """Makes spans of records in their order."""
-
-    @property
-    def memory(self) -> JsonText: ...
-
-    def read(self, record: Record) -> Sequence[Span]: ...
-
-
 class SpansToCollector:
     """See `regnal.runtime.publisher.Consumer`."""
 
@@ -119,32 +110,26 @@ class SpansToCollector:
     linger: Seconds = 1.0
     """They are for later; a failover has the interpreter for itself."""
 
-    def __init__(
-        self,
-        weaver: Callable[[JsonText | None], Weaver],
-        exporter: Exporter,
-        sampling: float,
-    ) -> None:
-        """`weaver`: one that goes on from this memory."""
-        self._make_weaver = weaver
-        self._weaver = weaver(None)
+    def __init__(self, reporter: Reporter, exporter: Exporter, sampling: float) -> None:
+        """`sampling`: the share of quiet life that is told; of incidents all is."""
+        self._reporter = reporter
         self._exporter = exporter
         self._sampling = sampling
+        self._reader = SpanReader(reporter, share=sampling)
 
     @property
     def memory(self) -> JsonText | None:
-        return self._weaver.memory
+        return self._reader.memory
 
     def remember(self, memory: JsonText | None) -> None:
-        self._weaver = self._make_weaver(memory)
+        self._reader = SpanReader(self._reporter, memory, share=self._sampling)
 
     def understand(self, items: Sequence[Item]) -> Any:
         spans = [
             span
             for item in items
             if isinstance(item, Record)
-            for span in self._weaver.read(item)
-            if is_exported(span, self._sampling)
+            for span in self._reader.read(item)
         ]
         return self._exporter.pack_spans(spans) if spans else None
 
@@ -265,12 +250,11 @@ def consumers_of(
     section: OtelSection,
     reporter: Reporter,
     wall: Callable[[], Microseconds],
-    weaver: Callable[[JsonText | None], Weaver],
 ) -> Iterator[SpansToCollector | LogsToCollector]:
     """Each has a connection of its own: one signal does not wait for the other."""
     if section.traces:
         exporter = exporter_to(section.client)
-        yield SpansToCollector(weaver, exporter, section.sampling)
+        yield SpansToCollector(reporter, exporter, section.sampling)
     if section.logs:
         yield LogsToCollector(reporter, wall, exporter_to(section.client))
 

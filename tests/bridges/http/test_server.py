@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import urllib3
 
-from regnal.bridges.metric import Measured, Metric, Sample
 from regnal.bridges.http import server
 from regnal.bridges.http.errors import UnusableOptions
 from regnal.bridges.http.http1 import MAXIMUM_WAITING
 from regnal.bridges.http.server import Mouth
+from regnal.bridges.metric import Measured, Metric, Sample
 from regnal.messages.base import Message
 from regnal.messages.requests import RequestAnswered, RestartRequested
 from tests.bridges.http.running import (
