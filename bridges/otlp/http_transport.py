@@ -9,7 +9,7 @@ import urllib3
 
 from regnal.bridges.otlp.batch import Signal
 from regnal.bridges.otlp.options import OtlpOptions
-from regnal.bridges.otlp.sending import SHOWN, Refused
+from regnal.bridges.otlp.sending import NO_RECEIVER, SHOWN, Refused
 from regnal.bridges.outgoing import NotSent
 from regnal.bridges.web_trouble import reason_of
 from regnal.messages.base import Bytes, Seconds
@@ -58,21 +58,21 @@ class HttpTransport:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             why = reason_of(error, "otel.cafile, otel.certfile and otel.keyfile")
             raise NotSent(f"{options.shown}: {why}") from error
-        if answer.status == 200:
-            return said
         self._judge(answer, said)
-        return b""
+        return said if answer.status == 200 else b""  # 2xx is as good
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.clear()
 
     def _judge(self, answer: urllib3.BaseHTTPResponse, said: bytes) -> None:
-        """Raises NotSent, Refused; 2xx is as good as 200."""
+        """Raises NotSent, Refused."""
         status = answer.status
-        if 200 <= status < 300:
-            return
         speaks_otlp = answer.headers.get("content-type", "").startswith(CONTENT_TYPE)
+        if 200 <= status < 300:
+            if status == 200 and said and not speaks_otlp:
+                raise NotSent(f"{self._options.shown}: {NO_RECEIVER}")
+            return
         quoted = "" if speaks_otlp else said[:SHOWN].decode(errors="replace").strip()
         remedy = REMEDIES.get(status, "")
         why = f"{self._options.shown} answered {status}" + "".join(

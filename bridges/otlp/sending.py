@@ -57,10 +57,7 @@ class OtlpSender:
         try:
             refused, why = _READERS[batch.signal](answer)
         except DecodeError:
-            raise NotSent(
-                f"{self._shown}: its answer is none of an OTLP receiver; see "
-                "otel.endpoint and otel.protocol"
-            ) from None
+            raise NotSent(f"{self._shown}: {NO_RECEIVER}") from None
         if refused or why:
             taken = max(0, batch.number - refused)
             raise PartlyTaken(
@@ -74,6 +71,10 @@ class OtlpSender:
     def close(self) -> None:
         self._transport.close()
 
+
+NO_RECEIVER = (
+    "its answer is none of an OTLP receiver; see otel.endpoint and otel.protocol"
+)
 
 SHOWN = 200
 """Characters of an answer that a message quotes."""
