@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regnal.events.cloud import Reporter
+from regnal.events.spans.loom import Clock
 from regnal.events.spans.memory import Rule
 from regnal.events.spans.span import Span
-from regnal.events.spans.weaver import Clock, Weaver
+from regnal.events.spans.weaver import Weaver
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.reader import Record
 from regnal.messages.base import JsonText

@@ -8,7 +8,15 @@ from typing import NamedTuple, get_args
 
 from regnal.events.spans import naming
 from regnal.events.spans.span import Attribute
-from regnal.messages import callbacks, fencing, lease, operations, postgres, probes, store
+from regnal.messages import (
+    callbacks,
+    fencing,
+    lease,
+    operations,
+    postgres,
+    probes,
+    store,
+)
 from regnal.messages.base import LSN, Message
 from regnal.messages.cluster import KeyRefused, KeyUnconfirmed
 from regnal.messages.postgres import Upstream
@@ -55,7 +63,7 @@ HEARTBEATS: tuple[type[Message], ...] = (
 """What an idle member says over and over: a span only where a share of quiet life is
 wanted."""
 
-COMMANDS = (*OPERATIONS, *_OTHERS)
+COMMANDS: tuple[type[Message], ...] = (*OPERATIONS, *_OTHERS)
 
 OUTCOMES: tuple[type[Message], ...] = (
     *get_args(postgres.OperatorOutcome),
@@ -77,7 +85,7 @@ OUTCOMES: tuple[type[Message], ...] = (
 )
 """`KeyWritten` as well, which an idle member hears over and over."""
 
-_OF_POSTGRES = (
+_OF_POSTGRES: tuple[type[Message], ...] = (
     *OPERATIONS,
     postgres.SetSynchronousStandbys,
     postgres.CreateSlot,
@@ -99,6 +107,10 @@ _KEYS: dict[type[Message], str] = {
     store.WriteStatus: "status",
     store.TouchMember: "member",
 }
+
+
+INTENT_KINDS = frozenset(word.model_fields["kind"].default for word in INTENTS)
+OPERATION_KINDS = frozenset(word.model_fields["kind"].default for word in OPERATIONS)
 
 
 class Answer(NamedTuple):
@@ -234,8 +246,10 @@ def _failure(outcome: Message) -> tuple[str, str] | None:
             return reason.code, _sentence(reason)
         case postgres.OperationCancelled():
             return "cancelled", "cancelled, since something else came first"
-        case lease.LeaseUnconfirmed(error=error) | KeyUnconfirmed(error=error):
-            return outcome.kind, error  # type: ignore[attr-defined]
+        case lease.LeaseUnconfirmed(error=error):
+            return "lease_unconfirmed", error
+        case KeyUnconfirmed(error=error):
+            return "key_unconfirmed", error
         case KeyRefused(key=key):
             return "key_refused", f"somebody else changed the key {key}"
         case postgres.SlotRefused(error=error):

@@ -106,6 +106,10 @@ class Episode(_Kept):
     change: str = ""
     """As the incident calls it: planned, manual, automatic, none."""
 
+    leader: MemberName | None = None
+    revision: str = ""
+    """Who led when it began, and by which key; None: nobody, or not known."""
+
     was_leader: bool = False
     started: bool = False
     """Whether the daemon started in it."""

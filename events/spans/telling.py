@@ -155,6 +155,8 @@ class Teller(NamedTuple):
             found |= {naming.FORMER: ending.former, naming.REVISION: ending.revision}
             if ending.leader is not None:
                 found[naming.LEADER] = ending.leader
+        elif episode.leader is not None:
+            found |= {naming.LEADER: episode.leader, naming.REVISION: episode.revision}
         if episode.change:
             found[naming.CHANGE] = episode.change
         if episode.dropped:
