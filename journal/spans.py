@@ -15,7 +15,7 @@ from regnal.events.spans.span import Span
 from regnal.events.spans.weaver import Weaver
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.reader import Record
-from regnal.messages.base import JsonText
+from regnal.messages.base import Instant, JsonText
 
 _TYPE = re.compile(rb'"type":"(\w+)"')
 """Of the message, in the head of its record: a quote within a text has a backslash."""
@@ -59,6 +59,11 @@ class SpanReader:
         except Undecodable:
             return ()
         return self._weaver.weave(envelope)
+
+    def tick(self, at: Instant) -> Sequence[Span]:
+        """It is so late, and all that is written was read: an idle member writes nothing
+        for long."""
+        return self._weaver.tick(at)
 
     def finish(self) -> Sequence[Span]:
         """The journal ends here: what is under way, as far as it is known."""

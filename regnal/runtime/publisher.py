@@ -66,6 +66,11 @@ class Consumer(Protocol[P]):
         """What is to be sent of these; said once for each item, in their order."""
         ...
 
+    def tick(self) -> P | None:
+        """What is to be sent since time has passed, though nothing new is written; None:
+        nothing."""
+        ...
+
     def send(self, parcel: P) -> int:
         """Send all of it, and say how much that was.  Raises NotSent: then the same
         parcel comes again; PartlyTaken: then it does not.  Has a time limit of its
@@ -164,6 +169,8 @@ class Publisher(Generic[P]):
         is_ending = self._stopping.is_set()  # first: what was said until then is taken
         items = self._outbox.take()
         if not items:
+            if not self._tick():
+                return
             self._save()
             if is_ending:
                 self._until = 0.0  # all is told
@@ -184,6 +191,21 @@ class Publisher(Generic[P]):
         self._outbox.confirm(self._consumer.memory)
         if time.monotonic() >= self._saved_at + SAVE_EVERY:
             self._save()
+
+    def _tick(self) -> bool:
+        """Nothing is new; False: the daemon ends, and what is to be said was not sent."""
+        try:
+            parcel = self._consumer.tick()
+        except Exception as error:  # our own mistake must not end the thread
+            self._fail(f"{type(error).__name__}: {error}")
+            logger.debug("%s failed.", self.name, exc_info=error)
+            return True
+        if parcel is None:
+            return True
+        if not self._send(parcel):
+            return False
+        self._outbox.confirm(self._consumer.memory)
+        return True
 
     def _send(self, parcel: P) -> bool:
         """Again and again; False: the daemon ends, and it was not sent."""

@@ -15,7 +15,7 @@ from regnal.bridges.webhook.dead_letters import DeadLetters
 from regnal.events.cloud import Reporter
 from regnal.journal.event_layout import subjects_of as subjects_of_events
 from regnal.journal.outbox import DIRECTORY, Outbox, Place
-from regnal.journal.stamps import wall_clock
+from regnal.journal.stamps import boot_clock, wall_clock
 from regnal.journal.stream_layout import PREFIX
 from regnal.journal.writer import JournalWriter
 from regnal.messages.base import MemberName
@@ -90,7 +90,7 @@ def _of_webhooks(
 def _of_otel(configured: Configured, reporter: Reporter) -> Iterator[Consumer[Any]]:
     section = otel_options(configured)
     if section is not None:
-        yield from consumers_of(section, reporter, wall_clock)
+        yield from consumers_of(section, reporter, wall_clock, boot_clock)
 
 
 def _of_nats(configured: Configured, reporter: Reporter) -> Iterator[Consumer[Any]]:

@@ -22,7 +22,7 @@ from regnal.journal.outbox import Gap, Item
 from regnal.journal.reader import Record
 from regnal.journal.spans import SpanReader
 from regnal.journal.stamps import Microseconds
-from regnal.messages.base import Command, JsonText, MemberName, Seconds
+from regnal.messages.base import Command, Instant, JsonText, MemberName, Seconds
 from regnal.messages.envelope import Envelope, PartName
 from regnal.runtime.options import OtelSection
 from regnal.runtime.trouble_log import Tally, TroubleLog
@@ -110,9 +110,17 @@ class SpansToCollector:
     linger: Seconds = 1.0
     """They are for later; a failover has the interpreter for itself."""
 
-    def __init__(self, reporter: Reporter, exporter: Exporter, sampling: float) -> None:
-        """`sampling`: the share of quiet life that is told; of incidents all is."""
+    def __init__(
+        self,
+        reporter: Reporter,
+        clock: Callable[[], Instant],
+        exporter: Exporter,
+        sampling: float,
+    ) -> None:
+        """`clock`: that of instants.  `sampling`: the share of quiet life that is told;
+        of incidents all is."""
         self._reporter = reporter
+        self._clock = clock
         self._exporter = exporter
         self._sampling = sampling
         self._reader = SpanReader(reporter, share=sampling)
@@ -131,13 +139,19 @@ class SpansToCollector:
             if isinstance(item, Record)
             for span in self._reader.read(item)
         ]
-        return self._exporter.pack_spans(spans) if spans else None
+        return self._packed(spans)
+
+    def tick(self) -> Any:
+        return self._packed(self._reader.tick(self._clock()))
 
     def send(self, parcel: Any) -> int:
         return 0 if parcel is None else self._exporter.send(parcel)
 
     def close(self) -> None:
         self._exporter.close()
+
+    def _packed(self, spans: Sequence[Span]) -> Any:
+        return self._exporter.pack_spans(spans) if spans else None
 
 
 class LogsToCollector:
@@ -172,6 +186,9 @@ class LogsToCollector:
             else:
                 lines += self._reader.read(item)
         return self._exporter.pack_logs(lines) if lines else None
+
+    def tick(self) -> None:
+        """Lines are told at once."""
 
     def send(self, parcel: Any) -> int:
         return 0 if parcel is None else self._exporter.send(parcel)
@@ -250,11 +267,12 @@ def consumers_of(
     section: OtelSection,
     reporter: Reporter,
     wall: Callable[[], Microseconds],
+    boot: Callable[[], Instant],
 ) -> Iterator[SpansToCollector | LogsToCollector]:
-    """Each has a connection of its own: one signal does not wait for the other."""
+    """`wall` and `boot`: the clocks of this host.  Each has a connection of its own: one signal does not wait for the other."""
     if section.traces:
         exporter = exporter_to(section.client)
-        yield SpansToCollector(reporter, exporter, section.sampling)
+        yield SpansToCollector(reporter, boot, exporter, section.sampling)
     if section.logs:
         yield LogsToCollector(reporter, wall, exporter_to(section.client))
 

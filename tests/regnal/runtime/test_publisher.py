@@ -35,6 +35,9 @@ class Collector:
         self.memory: JsonText | None = None
         self.remembered: JsonText | None = None
         self.breaks_at: int | None = None
+        self.due: list[int] | None = None
+        """What is to be said without a record."""
+
         self.closed = threading.Event()
 
     def remember(self, memory: JsonText | None) -> None:
@@ -45,6 +48,10 @@ class Collector:
         if self.breaks_at in found:
             raise RuntimeError("a mistake")
         return found
+
+    def tick(self) -> list[int] | None:
+        due, self.due = self.due, None
+        return due
 
     def send(self, parcel: list[int]) -> int:
         if self.trouble is not None:
@@ -155,6 +162,19 @@ def test_the_memory_is_given_back(member: Member) -> None:
     with publishing(member, again):
         wait("the start", lambda: again.remembered is not None)
     assert again.remembered == str(head)
+
+
+def test_what_is_due_is_sent_though_nothing_is_written(member: Member) -> None:
+    consumer = Collector()
+    with publishing(member, consumer):
+        head = speak(member)
+        wait("all of it", lambda: len(consumer.received) == head)
+        consumer.due = [-7]
+        wait("what is due", lambda: consumer.received[-1] == -7)
+    again = Collector()
+    with publishing(member, again):
+        wait("the start", lambda: again.remembered is not None)
+    assert again.remembered == "-7", "the memory was kept with it"
 
 
 def test_our_own_mistake_keeps_nothing_back(

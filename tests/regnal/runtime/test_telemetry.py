@@ -109,7 +109,9 @@ def publishing(
             lambda: head,
             wait_beyond,
         )
-        for consumer in consumers_of(wanted, Reporter("demo", name), wall_clock)
+        for consumer in consumers_of(
+            wanted, Reporter("demo", name), wall_clock, lambda: 0.0
+        )
     ]
     for one in running:
         one.start()
