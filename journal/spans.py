@@ -15,10 +15,17 @@ from regnal.events.spans.span import Span
 from regnal.events.spans.weaver import Weaver
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.reader import Record
-from regnal.messages.base import Instant, JsonText
+from regnal.journal.stamps import Microseconds
+from regnal.messages.base import Instant, JsonText, Seconds
 
 _TYPE = re.compile(rb'"type":"(\w+)"')
 """Of the message, in the head of its record: a quote within a text has a backslash."""
+
+FOREVER: Seconds = 1e10
+"""No host runs for three hundred years."""
+
+LATEST: Microseconds = 2**63 // 1000
+"""Later is no moment that nanoseconds can tell."""
 
 _SAID = re.compile(rb'"said":\[')
 
@@ -45,6 +52,9 @@ class SpanReader:
         """What is held, and what this program does not know, tells nothing."""
         if record.is_held:
             return ()
+        if record.kind == "start":
+            self._weaver.at_boot(str(record.fields.get("boot", "")))
+            return ()
         if record.kind == "step":
             if _SAID.search(record.line):
                 self._heed(record.fields)
@@ -58,6 +68,8 @@ class SpanReader:
             envelope = envelope_of(record)
         except Undecodable:
             return ()
+        if not 0 <= envelope.at < FOREVER or envelope.wall_us >= LATEST:
+            return ()  # of a journal that somebody made up
         return self._weaver.weave(envelope)
 
     def tick(self, at: Instant) -> Sequence[Span]:
@@ -73,7 +85,9 @@ class SpanReader:
         if self._weaver.is_idle:
             return ()
         at = record.fields.get("at")
-        return self._weaver.tick(float(at)) if isinstance(at, int | float) else ()
+        if not isinstance(at, int | float) or not 0 <= at < FOREVER:
+            return ()
+        return self._weaver.tick(float(at))
 
     def _heed(self, fields: Mapping[str, Any]) -> None:
         said, facts = fields.get("said"), fields.get("facts")

@@ -63,9 +63,8 @@ class Teller(NamedTuple):
     def is_root(self) -> bool:
         """The root is told by who leads after a reign, or by the only one concerned."""
         ending = self.episode.ending
-        if ending is None:
-            return True
-        return ending.leader == self.reporter.member and self.episode.ordinal < 2
+        is_first = self.episode.ordinal < 2
+        return is_first and (ending is None or ending.leader == self.reporter.member)
 
     def spans(self, threads: Iterable[Thread]) -> list[Span]:
         return [self._span(thread) for thread in threads]

@@ -117,6 +117,10 @@ class Weaver:
             return episode is not None and episode.awaits_stream
         return False
 
+    def at_boot(self, boot: str) -> None:
+        """What follows was written in this boot of the host."""
+        self._loom.memory.boot = boot
+
     def heed(self, rule: Rule) -> None:
         """A step was taken; what it said comes next."""
         self._loom.memory.rule = rule

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": _command("demo", "demo", "A cluster, a failover, and its explanation"),
     "events": _command("events", "events", "Tell what happens, and what happened"),
     "explain": _command("explain", "explain", "Tell what happened, and why"),
+    "trace": _command("trace", "trace", "Incidents as traces of OpenTelemetry"),
     "journal": _command("journal", "journal", "Read and check the journals"),
     "replay": _command("replay", "replay", "Repeat what the journals recorded"),
     "testcase": _command(
