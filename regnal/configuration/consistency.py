@@ -206,6 +206,11 @@ def _webhooks(document: Document) -> Iterator[Problem]:
         seen.add(name)
 
 
+def otel_problems(otel: Document) -> list[Problem]:
+    """What keeps anybody, `regnal trace` too, from using this section."""
+    return list(_otel({"otel": otel}))
+
+
 def _otel(document: Document) -> Iterator[Problem]:
     if "otel" not in document:
         return
