@@ -112,6 +112,7 @@ def test_a_switchover_arrives_from_all_members_as_one_trace(
     cluster.wait("its metric", lambda: primaries() == {candidate.name})
 
 
+@pytest.mark.slow
 def test_a_failover_while_the_collector_hangs_costs_no_moment_and_no_span(
     cluster: Stage, collector: Collector
 ) -> None:

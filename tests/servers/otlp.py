@@ -113,28 +113,25 @@ class Collector:
     def take_traces(self, request: Any) -> Any:
         self.spans += spans_of(request)
         return trace_service.ExportTraceServiceResponse(
-            partial_success={
-                "rejected_spans": self.rejects,
-                "error_message": self.message,
-            }
+            partial_success=trace_service.ExportTracePartialSuccess(
+                rejected_spans=self.rejects, error_message=self.message
+            )
         )
 
     def take_logs(self, request: Any) -> Any:
         self.logs += logs_of(request)
         return logs_service.ExportLogsServiceResponse(
-            partial_success={
-                "rejected_log_records": self.rejects,
-                "error_message": self.message,
-            }
+            partial_success=logs_service.ExportLogsPartialSuccess(
+                rejected_log_records=self.rejects, error_message=self.message
+            )
         )
 
     def take_metrics(self, request: Any) -> Any:
         self.points += points_of(request)
         return metrics_service.ExportMetricsServiceResponse(
-            partial_success={
-                "rejected_data_points": self.rejects,
-                "error_message": self.message,
-            }
+            partial_success=metrics_service.ExportMetricsPartialSuccess(
+                rejected_data_points=self.rejects, error_message=self.message
+            )
         )
 
 
@@ -257,9 +254,13 @@ def grpc_collector(
         return take(collector, request)
 
     server = grpc.server(ThreadPoolExecutor(4))
-    trace_grpc.add_TraceServiceServicer_to_server(_Traces(answer), server)
-    logs_grpc.add_LogsServiceServicer_to_server(_Logs(answer), server)
-    metrics_grpc.add_MetricsServiceServicer_to_server(_Metrics(answer), server)
+    services: Any = (
+        (trace_grpc.add_TraceServiceServicer_to_server, _Traces),
+        (logs_grpc.add_LogsServiceServicer_to_server, _Logs),
+        (metrics_grpc.add_MetricsServiceServicer_to_server, _Metrics),
+    )
+    for add, service in services:
+        add(service(answer), server)
     address = f"127.0.0.1:{port}"
     if tls is None:
         collector.port = server.add_insecure_port(address)

@@ -375,9 +375,11 @@ def test_a_collector_says_when_to_come_again(
     web: Collector, header: str, seconds: float
 ) -> None:
     web.status, web.retry_after = 429, header
-    with exporting(web.endpoint, "http") as exporter:
-        with pytest.raises(NotSent) as told:
-            exporter.send(exporter.pack_spans([SPAN]))
+    with (
+        exporting(web.endpoint, "http") as exporter,
+        pytest.raises(NotSent) as told,
+    ):
+        exporter.send(exporter.pack_spans([SPAN]))
     assert told.value.after == seconds
 
 
