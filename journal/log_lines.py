@@ -14,8 +14,10 @@ from pydantic_core import to_json
 
 from regnal.events.cloud import CloudEvent, Reporter
 from regnal.events.log_line import LogLine
-from regnal.events.spans.span import Attribute, UnixNanos
+from regnal.events.spans.span import Attribute, SpanId, TraceId, UnixNanos
+from regnal.events.spans.telling import root_id
 from regnal.events.telling import values_told, weight_of
+from regnal.events.tracing import TraceName, trace_id
 from regnal.journal.decoding import StepTaken, Undecodable, step_of
 from regnal.journal.event_layout import name_of
 from regnal.journal.places import RecordNumber
@@ -36,6 +38,9 @@ QUIET_RULES = (
     "look_whether_we_stream",
 )
 """They say that nothing is to be done."""
+
+OF_INCIDENTS = ("failover", "incident", "leader", "switchover")
+"""What events of these are about is an incident, which has a trace."""
 
 _SEVERITIES: Mapping[str, Literal["info", "warn", "error"]] = {
     "bad": "error",
@@ -76,19 +81,28 @@ class LogReader:
         if record.is_held:
             return ()
         if record.kind == "message":
+            before = self._events.incident
             events = self._events.read(record)
-            return [self._of_event(event, _at(record)) for event in events]
+            going_on = (before, self._events.incident)
+            return [self._of_event(one, _at(record), going_on) for one in events]
         return list(self._of_step(record)) if record.kind == "step" else ()
 
     def gap(
         self, first: RecordNumber, last: RecordNumber, wall: Microseconds
     ) -> LogLine:
         """These records are gone."""
-        return self._of_event(self._events.gap(first, last, wall), 1000 * wall)
+        event = self._events.gap(first, last, wall)
+        return self._of_event(event, 1000 * wall, (self._events.incident,))
 
-    def _of_event(self, event: CloudEvent, at: UnixNanos) -> LogLine:
+    def _of_event(
+        self, event: CloudEvent, at: UnixNanos, going_on: Sequence[TraceName | None]
+    ) -> LogLine:
+        """`going_on`: incidents.  An event has a trace in any case; a line one that can be
+        looked at."""
         name = name_of(event.type)
-        _, trace, span, _ = event.traceparent.split("-")
+        trace = event.traceparent.split("-")[1]
+        spans = dict(self._root(one) for one in going_on if one is not None)
+        is_told = trace in spans or name.partition(".")[0] in OF_INCIDENTS
         told = " ".join((event.subject, *values_told(event.data, event.subject)))
         return LogLine(
             at=at,
@@ -97,8 +111,8 @@ class LogReader:
             text=f"{name}: {told}",
             scope=self._reporter.scope,
             member=self._reporter.member,
-            trace=trace,
-            span=span,
+            trace=trace if is_told else None,
+            span=spans.get(trace),
             attributes={
                 "regnal.event.id": event.id,
                 "regnal.event.subject": event.subject,
@@ -126,6 +140,8 @@ class LogReader:
     def _of_decision(self, step: StepTaken, at: UnixNanos) -> LogLine:
         rule = step.rule or ""
         told = " ".join(values_told(step.facts, ""))
+        incident = self._events.incident
+        trace, span = self._root(incident) if incident is not None else (None, None)
         return LogLine(
             at=at,
             severity="info",
@@ -134,7 +150,8 @@ class LogReader:
             + (f": {told}" if told else ""),
             scope=self._reporter.scope,
             member=self._reporter.member,
-            trace=self._events.trace,
+            trace=trace,
+            span=span,
             attributes={
                 "regnal.actor": step.actor,
                 "regnal.rule": rule,
@@ -142,6 +159,11 @@ class LogReader:
                 **_attributes("regnal.fact", step.facts),
             },
         )
+
+    def _root(self, incident: TraceName) -> tuple[TraceId, SpanId]:
+        """Of the trace of that incident, as regnal.events.spans tells it."""
+        scope = self._reporter.scope
+        return trace_id(scope, incident), root_id(scope, incident)
 
 
 def _at(record: Record) -> UnixNanos:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from regnal.events.cloud import CloudEvent, Reporter, Said, cloud_event
 from regnal.events.incidents import JournalGap
 from regnal.events.memory import NOTHING, Memory
-from regnal.events.tracing import trace_id
+from regnal.events.tracing import TraceName
 from regnal.events.translate import KINDS, translate
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.places import RecordNumber
@@ -43,11 +43,9 @@ class EventReader:
         return self._memory.model_dump_json(exclude_defaults=True)
 
     @property
-    def trace(self) -> str | None:
-        """Id of the trace of the incident that goes on; None: none does."""
-        if not self._memory.unsettled:
-            return None
-        return trace_id(self.reporter.scope, self._memory.unsettled[-1])
+    def incident(self) -> TraceName | None:
+        """The name of the one that goes on; None: none does."""
+        return self._memory.unsettled[-1] if self._memory.unsettled else None
 
     def read(self, record: Record) -> Sequence[CloudEvent]:
         """What is held, and what this program does not know, tells nothing."""
