@@ -164,5 +164,5 @@ def _exit_attributes(exited: pg.PostmasterExited) -> Attributes:
     if exited.exit_status is not None:
         found[naming.EXIT_CODE] = exited.exit_status
     if exited.signal is not None:
-        found["regnal.postgres.signal"] = exited.signal
+        found[naming.SIGNAL] = exited.signal
     return found

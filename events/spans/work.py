@@ -4,6 +4,7 @@ from regnal.events.spans import episodes, naming
 from regnal.events.spans.commands import (
     COMMANDS,
     HEARTBEATS,
+    INTENT_KINDS,
     INTENTS,
     OUTCOMES,
     Answer,
@@ -15,7 +16,7 @@ from regnal.events.spans.commands import (
     reason_attributes,
 )
 from regnal.events.spans.leader_keys import give_up
-from regnal.events.spans.loom import Loom
+from regnal.events.spans.loom import PRIMARY, Loom
 from regnal.events.spans.memory import Episode, Linked, Thread
 from regnal.events.spans.naming import RootName
 from regnal.events.spans.span import Span, UnixNanos
@@ -66,6 +67,8 @@ def _hear_decision(loom: Loom, envelope: Envelope[Message]) -> None:
     message, episode = envelope.message, loom.memory.episode
     if isinstance(message, operations.PhaseChanged):
         loom.memory.phase = message.phase
+        if episode is not None and message.phase in PRIMARY:
+            episode.awaits_stream = False
         return
     if episode is None:
         return
@@ -174,7 +177,9 @@ def _begin(
         attributes={**loom.by_rule(envelope), **attributes},
     )
     episodes.begin(episode, thread)
-    episodes.own(episode, envelope.id, envelope.id)
+    # A command has no parts, since it may go over to another trace.
+    has_parts = kind in INTENT_KINDS
+    episodes.own(episode, envelope.id, envelope.id if has_parts else parent)
 
 
 def _phase_for(loom: Loom, envelope: Envelope[Message]) -> str | None:
