@@ -70,7 +70,8 @@ class GrpcTransport:
 
     def _judge(self, error: Any) -> None:
         """Raises NotSent, Refused."""
-        code, said = error.code(), (error.details() or "")[:SHOWN]
+        code, details = error.code(), error.details() or ""
+        said = details.rpartition("last error: ")[2][:SHOWN]  # of several addresses
         options = self._options
         if code is grpc.StatusCode.INVALID_ARGUMENT:
             raise Refused(f"{options.shown}: {said}") from error
@@ -84,6 +85,7 @@ class GrpcTransport:
     def _open(self) -> Any:
         """Connects when it is used.  Raises OSError where a file cannot be read."""
         options = self._options
+        options.check_files()
         parts = urlsplit(options.endpoint)
         host = (
             f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

@@ -87,10 +87,7 @@ class HttpTransport:
         """Raises OSError where a file cannot be read."""
         if self._pool is None:
             options = self._options
-            for name in ("cafile", "certfile", "keyfile"):
-                file = getattr(options, name)
-                if file is not None and not file.is_file():
-                    raise OSError(f"{file} is not there (otel.{name})")
+            options.check_files()
             self._pool = urllib3.PoolManager(
                 num_pools=1,
                 retries=False,

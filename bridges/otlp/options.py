@@ -42,6 +42,17 @@ class OtlpOptions:
         """For people."""
         return f"the collector at {self.endpoint}"
 
+    def check_files(self) -> None:
+        """Raises OSError where one is not there, which names the option."""
+        files = {
+            "cafile": self.cafile,
+            "certfile": self.certfile,
+            "keyfile": self.keyfile,
+        }
+        for name, file in files.items():
+            if file is not None and not file.is_file():
+                raise OSError(f"{file} is not there (otel.{name})")
+
     @property
     def wants_tls(self) -> bool:
         return self.endpoint.startswith("https://")

@@ -107,7 +107,7 @@ class SpansToCollector:
     """See `regnal.runtime.publisher.Consumer`."""
 
     name = "otlp-traces"
-    linger: Seconds = 1.0
+    linger: Seconds = 2.0
     """They are for later; a failover has the interpreter for itself."""
 
     def __init__(
@@ -158,7 +158,7 @@ class LogsToCollector:
     """See `regnal.runtime.publisher.Consumer`."""
 
     name = "otlp-logs"
-    linger: Seconds = 1.0
+    linger: Seconds = 2.0
 
     def __init__(
         self,

@@ -317,7 +317,26 @@ def test_a_file_that_is_not_there_is_named(protocol: str, tmp_path: Path) -> Non
     with exporting(
         "https://127.0.0.1:1", protocol, cafile=tmp_path / "ca.pem"
     ) as exporter:
-        assert str(tmp_path / "ca.pem") in trouble(exporter)
+        assert f"{tmp_path / 'ca.pem'} is not there (otel.cafile)" in trouble(exporter)
+
+
+# The protocol of another.
+
+
+def test_what_speaks_something_else_is_said(certificates: Certificates) -> None:
+    with (
+        http_collector() as web,
+        grpc_collector() as rpc,
+        http_collector(certificates) as encrypted,
+    ):
+        for endpoint, protocol, then in (
+            (rpc.endpoint, "http", "it does not speak HTTP/1.1 there"),
+            (web.endpoint.replace("http", "https"), "http", "does not speak TLS there"),
+            (encrypted.endpoint.replace("https", "http"), "http", "does it want TLS"),
+            (web.endpoint, "grpc", "Failed parsing HTTP/2"),
+        ):
+            with exporting(endpoint, protocol, timeout=2.0) as exporter:
+                assert then in trouble(exporter)
 
 
 # HTTP alone.

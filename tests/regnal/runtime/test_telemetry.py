@@ -3,6 +3,8 @@ comes twice without need, trouble is told once, and nobody waits."""
 
 import logging
 import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,7 +32,12 @@ from regnal.runtime import publisher, telemetry
 from regnal.runtime.options import OtelSection
 from regnal.runtime.publisher import Publisher
 from regnal.runtime.publishing import publishers
-from regnal.runtime.telemetry import consumers_of, metrics_to_collector
+from regnal.runtime.telemetry import (
+    LogsToCollector,
+    SpansToCollector,
+    consumers_of,
+    metrics_to_collector,
+)
 from tests.servers.otlp import Collector, http_collector
 from tests.servers.ports import free_port
 
@@ -46,6 +53,8 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "FIRST_BACKOFF", 0.02)
     monkeypatch.setattr(publisher, "LONGEST_BACKOFF", 0.05)
     monkeypatch.setattr(publisher, "IDLE", 0.02)
+    for consumer in (SpansToCollector, LogsToCollector):
+        monkeypatch.setattr(consumer, "linger", 0.0)
     monkeypatch.setattr(publisher, "DRAIN_WITHIN", 0.3)
     monkeypatch.setattr(publisher, "CLOSE_WITHIN", 0.3)
 
@@ -318,6 +327,21 @@ def say(writer: JournalWriter) -> None:
         writer.stamper.envelope(lost, said_by="dcs_watcher", cause=None, trace=None)
     )
     assert writer.wait_beyond(before, 5.0)
+
+
+def test_who_exports_nothing_imports_nothing_of_it() -> None:
+    """And who exports over HTTP nothing of gRPC."""
+    program = (
+        "import sys, regnal.runtime.deferred, regnal.runtime.telemetry\n"
+        "from regnal.bridges.otlp.options import OtlpOptions\n"
+        "def there(*names):\n"
+        "    return {m.partition('.')[0] for m in sys.modules}.intersection(names)\n"
+        "assert not there('opentelemetry', 'google', 'grpc'), there('opentelemetry')\n"
+        "exporter = regnal.runtime.telemetry.exporter_to(OtlpOptions('http://x:1'))\n"
+        "assert there('opentelemetry', 'grpc') == {'opentelemetry'}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 # Metrics.
