@@ -205,8 +205,10 @@ def _failsafe_allows(
 
 
 def running_primary(peers: tuple[PeerStatus, ...], me: MemberName) -> PeerStatus | None:
-    """Another member that says it still runs as primary (P-ELEC-06)."""
+    """Another member that says it still runs as primary (P-ELEC-06), or whose PostgreSQL
+    does where nobody fences it."""
     for peer in peers:
-        if peer.name != me and peer.answered and peer.role in ("primary", "promoted"):
+        is_primary = peer.answered and peer.role in ("primary", "promoted")
+        if peer.name != me and (is_primary or peer.takes_writes):
             return peer
     return None

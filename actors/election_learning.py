@@ -158,6 +158,8 @@ def _learn_cluster(
         store_lost_at=None,
         leader_gone_at=gone_at,
         last_leader=leader or view.last_leader,
+        left_unfenced=leader is None
+        and (view.left_unfenced or view.paused or view.last_leader is None),
         known_members=_merge(view.known_members, cluster),
         suspicious_since=None if changed else view.suspicious_since,
         race_after=None if leader is not None else view.race_after,
@@ -237,11 +239,14 @@ def _shows_another_standby(view: Election, cluster: ClusterView) -> bool:
 def _merge(
     known: tuple[MemberView, ...], cluster: ClusterView
 ) -> tuple[MemberView, ...]:
-    """Members of the view, and those that vanished while there is no leader."""
-    if cluster.leader is not None:
-        return cluster.members
+    """Members of the view, and those that vanished while there is no leader.  The key of
+    the leader's member may end a moment before its lease."""
     present = {member.name for member in cluster.members}
-    gone = [member for member in known if member.name not in present]
+    gone = [
+        member
+        for member in known
+        if member.name not in present and cluster.leader_name in (None, member.name)
+    ]
     return tuple(sorted((*cluster.members, *gone), key=lambda member: member.name))
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from regnal.actors.candidates import running_primary
 from regnal.actors.election_lease import ask_for_the_lease
+from regnal.actors.election_probe import probe_all
 from regnal.actors.election_rule import Conclusion
-from regnal.actors.election_shutdown import probe_all
 from regnal.actors.election_state import Election
 from regnal.messages.base import Instant
 from regnal.messages.lease import ReleaseLeader

@@ -14,8 +14,9 @@ from regnal.actors.candidates import (
     running_primary,
 )
 from regnal.actors.election_lease import ask_for_the_lease
+from regnal.actors.election_probe import probe_all
 from regnal.actors.election_rule import Conclusion
-from regnal.actors.election_shutdown import clear_failover, probe_all
+from regnal.actors.election_shutdown import clear_failover
 from regnal.actors.election_state import PROMOTION_RESERVE, AwaitedRecord, Election
 from regnal.messages.base import Instant, MemberName
 from regnal.messages.lease import ReleaseLeader
@@ -87,18 +88,17 @@ def stay_out_of_the_race(view: Election, now: Instant) -> Conclusion | None:
 
 def stand_back_for_a_running_primary(view: Election, now: Instant) -> Conclusion | None:
     """P-ELEC-06: the old leader still runs as primary; it must retake the key or
-    stop before anybody promotes."""
+    stop before anybody promotes.  After a pause it may run without its daemon."""
     if not _may_race(view, now) or not view.peers_are_fresh(now):
         return None
     primary = running_primary(view.peers, view.member)
     if primary is None:
         return None
+    why = "PRIMARY_STILL_RUNS" if primary.answered else "PRIMARY_WITHOUT_DAEMON"
+    facts = {"reason": because(why, member=primary.name)}
     if view.race_after is not None and now < view.race_after:
-        return Conclusion(view)
-    return Conclusion(
-        replace(view, race_after=now + STAND_BACK_FOR),
-        facts={"reason": because("PRIMARY_STILL_RUNS", member=primary.name)},
-    )
+        return Conclusion(view, facts=facts)
+    return Conclusion(replace(view, race_after=now + STAND_BACK_FOR), facts=facts)
 
 
 def acquire_as_the_best_candidate(view: Election, now: Instant) -> Conclusion | None:

@@ -8,6 +8,7 @@ daemon is stopped.
 from dataclasses import replace
 
 from regnal.actors.candidates import Candidate, judge
+from regnal.actors.election_probe import probe_all
 from regnal.actors.election_rule import Conclusion
 from regnal.actors.election_state import Election, Switchover
 from regnal.messages.base import Instant, MemberName
@@ -15,16 +16,9 @@ from regnal.messages.daemon import ShutdownCompleted
 from regnal.messages.lease import HandOverLeader, ReleaseLeader, WithdrawHandOver
 from regnal.messages.operations import DemotePostgres, StopForShutdown
 from regnal.messages.postgres import WalSender
-from regnal.messages.probes import PeerStatus, ProbePeers, ProbeTarget
+from regnal.messages.probes import PeerStatus
 from regnal.messages.reasons import because
 from regnal.messages.store import WriteFailover
-
-PROBE_TIMEOUT = 2.0
-
-PROBE_GONE_WITHIN = 0.5
-"""Seconds for the former leader, if its own key has vanished as well: then its lease
-has ended, as both have one.  A host that is gone refuses no connection: to wait for it
-in full would keep the cluster without a primary for as long."""
 
 HAND_OVER_DEADLINE = 5.0
 """Seconds in which the new leader must have taken the key that it was handed."""
@@ -292,34 +286,6 @@ def clear_failover(view: Election, now: Instant) -> WriteFailover:
         if_revision=request.revision if request else None,
         deadline=now + view.settings.retry_timeout,
     )
-
-
-def probe_all(view: Election) -> ProbePeers:
-    """Ask every member that was ever seen under this leader (ELEC-20)."""
-    urls = {m.name: m.api_url for m in view.known_members if m.api_url}
-    listed = view.cluster.failsafe if view.cluster else None
-    if view.settings is not None and view.settings.failsafe_mode:
-        # P-FSAFE-03: the race is run with members that only the key still knows.
-        urls = {member.name: member.api_url for member in listed or ()} | urls
-    gone = view.last_leader if _has_vanished(view, view.last_leader) else None
-    return ProbePeers(
-        targets=tuple(
-            ProbeTarget(
-                name=name,
-                api_url=urls[name],
-                within=PROBE_GONE_WITHIN if name == gone else None,
-            )
-            for name in sorted(urls)
-            if name != view.member
-        ),
-        timeout=PROBE_TIMEOUT,
-    )
-
-
-def _has_vanished(view: Election, member: MemberName | None) -> bool:
-    if view.cluster is None or view.cluster.leader is not None:
-        return False
-    return all(there.name != member for there in view.cluster.members)
 
 
 def successor(view: Election) -> tuple[MemberName | None, tuple[Candidate, ...]]:

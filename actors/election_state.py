@@ -109,6 +109,9 @@ class Election:
     """Since when the leader key is known to be missing."""
 
     last_leader: MemberName | None = None
+    left_unfenced: bool = False
+    """The leader's key ended in pause, when nothing fences, or before we looked: whoever
+    led may take writes without a daemon."""
 
     postgres: PostgresStatus | None = None
     phase: Phase = "unknown"

@@ -257,6 +257,7 @@ def serve(pipe: Connection, core: int | None) -> None:
         hybrid_clock=OtherClocks(Stamper("n1", 1, Clocks())),
         journal=None,
         explain=None,
+        ask_postgres=lambda conn_url, timeout: None,
     )
     snapshot = nothing_known("n1", "demo", "4.1.5", boot_clock()).model_copy(
         update={

@@ -21,6 +21,10 @@ class ProbeTarget(Value):
     within: Seconds | None = None
     """Less than the time for all: this one is thought dead.  None: the time for all."""
 
+    conn_url: str | None = None
+    """Its PostgreSQL is asked as well: its daemon may not run, or have started just now
+    and know nothing yet.  None: the daemon alone."""
+
 
 class ProbePeers(Command):
     """Ask all of them at once (`GET <api_url>`); answered by one `PeersProbed`."""
@@ -51,6 +55,9 @@ class PeerStatus(Value):
     watchdog_failed: bool = False
     barred: bool = False
     """Whether it must not lead, after too many crashes (Regnal's own)."""
+
+    takes_writes: bool | None = None
+    """By the word of its PostgreSQL.  None: it was not asked, or did not answer."""
 
     hlc: str | None = None
     """Its hybrid clock when it answered; None: it does not run Regnal."""

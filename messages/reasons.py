@@ -56,6 +56,8 @@ SENTENCES = {
     "must not lead until a person acknowledges that",
     "CANDIDATE_LEVEL": "{member} is level with {best}, which asks first",
     "PRIMARY_STILL_RUNS": "{member} still runs as primary",
+    "PRIMARY_WITHOUT_DAEMON": "the PostgreSQL of {member} takes writes and its daemon does "
+    "not answer; start the daemon, or stop that PostgreSQL",
     # Policy (docs/configuration.md).
     "FAILOVER_HELD": "no automatic failover yet: the last one, {incident}, is too recent; "
     "acknowledge it, or fail over by hand",

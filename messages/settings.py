@@ -86,6 +86,8 @@ class Settings(Value):
     tags: Tags = Tags()
 
     ttl: Seconds = 30
+    """Of our keys in the store; what a lease lasts: `ttl`, or less with `fencing.lease`."""
+
     loop_wait: Seconds = 10
     retry_timeout: Seconds = 10
     maximum_lag_on_failover: Bytes = 1048576

@@ -11,7 +11,7 @@ from regnal.bridges.http.event_stream import EventDesk, EventSource
 from regnal.bridges.http.explaining import Explain, ExplainDesk
 from regnal.bridges.http.journal_stream import JournalReader, JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
-from regnal.bridges.http.prober import Prober
+from regnal.bridges.http.prober import AskPostgres, Prober
 from regnal.bridges.http.server import Mouth, Server
 from regnal.bridges.http.service import MoreMetrics, Service
 from regnal.bridges.metric import Measured
@@ -43,6 +43,7 @@ class HttpBridge:
         explain: Explain | None,
         more_metrics: MoreMetrics | None = None,
         events: EventSource | None = None,
+        ask_postgres: AskPostgres,
     ) -> None:
         """`peer_version` is what we tell members of the peer product to be.
         `journal`, `explain`, `events` None: GET of that name answers 503.
@@ -68,7 +69,7 @@ class HttpBridge:
             events=self._events,
         )
         self._server = Server(self._service, options)
-        self._prober = Prober(client, voice, clock, hybrid_clock)
+        self._prober = Prober(client, voice, clock, hybrid_clock, ask_postgres)
 
     @property
     def name(self) -> PartName:

@@ -5,8 +5,8 @@ One thread with one event loop.
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from regnal.bridges.contract import Clock, HybridClock, Voice
@@ -27,6 +27,10 @@ from regnal.messages.probes import (
 
 ALIVE_WITHIN: Seconds = 3
 
+AskPostgres: TypeAlias = Callable[[str, Seconds], bool | None]
+"""Whether the PostgreSQL at this conn_url takes writes; None: it does not tell.  Waits
+no longer than the time that is given."""
+
 
 class Prober:
     """Performs `ProbePeers` and `AskFailsafe`."""
@@ -37,7 +41,9 @@ class Prober:
         voice: Voice,
         clock: Clock,
         hybrid_clock: HybridClock,
+        ask_postgres: AskPostgres,
     ) -> None:
+        self._ask_postgres = ask_postgres
         self._caller = Caller(options)
         self._hybrid_clock = hybrid_clock
         self._voice = voice
@@ -85,6 +91,15 @@ class Prober:
         )
 
     async def _status_of(self, target: ProbeTarget, timeout: Seconds) -> PeerStatus:
+        if target.conn_url is None:
+            return await self._daemon_of(target, timeout)
+        status, takes_writes = await asyncio.gather(
+            self._daemon_of(target, timeout),
+            asyncio.to_thread(self._ask_postgres, target.conn_url, timeout),
+        )
+        return status.model_copy(update={"takes_writes": takes_writes})
+
+    async def _daemon_of(self, target: ProbeTarget, timeout: Seconds) -> PeerStatus:
         try:
             answer = await self._call(target, "GET", target.api_url, timeout)
             status = parse_status(target.name, answer.body)

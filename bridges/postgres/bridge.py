@@ -8,10 +8,11 @@ from regnal.bridges.postgres.exit_watcher import ExitWatcher
 from regnal.bridges.postgres.monitor import Monitor
 from regnal.bridges.postgres.operator import Operator, Order
 from regnal.bridges.postgres.options import PostgresOptions
+from regnal.bridges.postgres.other_servers import takes_writes
 from regnal.bridges.postgres.postmaster import Postmaster
 from regnal.bridges.postgres.server import Server
 from regnal.bridges.postgres.tuner import ShortCommand, Tuner
-from regnal.messages.base import Command
+from regnal.messages.base import Command, Seconds
 from regnal.messages.callbacks import RunCallback
 from regnal.messages.envelope import Envelope, PartName
 from regnal.messages.postgres import (
@@ -73,6 +74,11 @@ class PostgresBridge:
                 self._tuner.order(cast(Envelope[ShortCommand], envelope))
             case _:
                 self._operator.order(cast(Order, envelope))
+
+    def takes_writes(self, conn_url: str, timeout: Seconds) -> bool | None:
+        """Whether the PostgreSQL of another member does; None: it does not tell.  From
+        any thread, which waits."""
+        return takes_writes(self._server.options, conn_url, timeout)
 
     def reconfigure(self, options: PostgresOptions) -> None:
         """Takes effect with the next operation; files are written by ReloadPostgres

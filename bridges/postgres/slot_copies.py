@@ -12,22 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regnal.bridges.postgres.applying import as_it_is
-from regnal.bridges.postgres.connection_string import InvalidConnectionString, parse
 from regnal.bridges.postgres.connections import (
     Session,
     SessionFailed,
     StatementFailed,
-    connect,
-    libpq_version,
-)
-from regnal.bridges.postgres.conninfo import (
-    credentials_of,
-    upstream_parameters,
-    with_secrets,
 )
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.lifecycle import start, stop
-from regnal.bridges.postgres.operation import APPLICATION_NAME, Operation
+from regnal.bridges.postgres.operation import Operation
+from regnal.bridges.postgres.other_servers import connect_to
 from regnal.messages.base import Seconds
 from regnal.messages.postgres import (
     CopyLogicalSlots,
@@ -93,28 +86,14 @@ def _read_states(operation: Operation, command: CopyLogicalSlots) -> tuple[_Stat
 
 
 def _connect_to_leader(operation: Operation, conn_url: str) -> Session:
-    options = operation.options
+    session_settings = "-c search_path=pg_catalog -c statement_timeout=0"
     try:
-        where = parse(conn_url)
-        leader = Upstream(
-            member=None,
-            host=where["host"],
-            port=where.get("port", "5432"),
-            slot=None,
-            is_leader=True,
-        )
-    except (InvalidConnectionString, KeyError) as error:
-        reason = because("CONNECTION_FAILED", error="the leader's conn_url is invalid")
-        raise OperationError(reason) from error
-    parameters = with_secrets(
-        upstream_parameters(options, leader, "rewind", libpq_version=libpq_version()),
-        credentials_of(options, "rewind"),
-        libpq_version=libpq_version(),
-    )
-    parameters["options"] = "-c search_path=pg_catalog -c statement_timeout=0"
-    try:
-        return connect(
-            parameters, application_name=APPLICATION_NAME, cancel=operation.cancel
+        return connect_to(
+            operation.options,
+            conn_url,
+            "rewind",
+            {"options": session_settings},
+            cancel=operation.cancel,
         )
     except SessionFailed as error:
         raise OperationError(because("CONNECTION_FAILED", error=str(error))) from error

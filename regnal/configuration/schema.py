@@ -158,6 +158,7 @@ _FENCING = Section(
     {
         "guard": Option(Choice(("on", "off"), SWITCH), default="on"),
         "margin": Option(Time(whole=False, minimum=0.1), default=5.0),
+        "lease": Option(Time(whole=False, minimum=3.0)),
     },
     always=True,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from regnal.configuration.addresses import parse_address
 from regnal.configuration.published import api_url, postgres_address
-from regnal.configuration.timers import Timers, correct
+from regnal.configuration.timers import Timers, correct, lease_of
 from regnal.configuration.tree import Document
 from regnal.messages.base import JsonText
 from regnal.messages.cluster import Tags
@@ -32,6 +32,12 @@ def make_settings(
     timers, warnings = correct(
         Timers(document["ttl"], document["loop_wait"], document["retry_timeout"])
     )
+    watchdog = document["watchdog"]
+    lease, lease_warnings = lease_of(
+        timers,
+        document["fencing"].get("lease"),
+        None if watchdog["mode"] == "off" else watchdog["safety_margin"],
+    )
     tags, tag_warnings = make_tags(document["tags"])
     database = postgresql["database"]
     proxy = postgresql.get("proxy_address")
@@ -43,22 +49,22 @@ def make_settings(
         proxy_url=f"postgres://{parse_address(proxy)}/{database}" if proxy else None,
         version=PEER_VERSION,
         tags=tags,
-        ttl=timers.ttl,
+        ttl=lease,
         loop_wait=timers.loop_wait,
         retry_timeout=timers.retry_timeout,
-        watchdog_mode=document["watchdog"]["mode"],
-        watchdog_device=document["watchdog"]["device"],
-        watchdog_driver=document["watchdog"]["driver"],
-        watchdog_safety_margin=document["watchdog"]["safety_margin"],
+        watchdog_mode=watchdog["mode"],
+        watchdog_device=watchdog["device"],
+        watchdog_driver=watchdog["driver"],
+        watchdog_safety_margin=watchdog["safety_margin"],
         guard=document["fencing"]["guard"] == "on",
         explain_incidents=document["incidents"]["explain"] == "on",
-        lease_margin=_lease_margin(document, timers, warnings),
+        lease_margin=_lease_margin(document, timers, lease, warnings),
         **_cluster_settings(document),
         **_postgres_settings(postgresql),
         may_bootstrap="bootstrap" in document,
         bootstrap_config=bootstrap_config,
     )
-    return settings, warnings + tag_warnings
+    return settings, warnings + lease_warnings + tag_warnings
 
 
 def _cluster_settings(document: Document) -> dict[str, Any]:
@@ -177,14 +183,17 @@ _TAG_DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def _lease_margin(document: Document, timers: Timers, warnings: list[str]) -> float:
+def _lease_margin(
+    document: Document, timers: Timers, lease: float, warnings: list[str]
+) -> float:
     margin: float = document["fencing"]["margin"]
-    longest = timers.ttl - timers.loop_wait - timers.retry_timeout
+    longest = lease - timers.loop_wait - timers.retry_timeout
     if margin <= longest:
         return margin
-    warnings.append(
-        f"fencing.margin {margin} leaves no time to renew the lease (ttl {timers.ttl}, "
-        f"loop_wait {timers.loop_wait}, retry_timeout {timers.retry_timeout}): "
-        f"{longest} is used"
-    )
-    return float(longest)
+    if lease == timers.ttl:  # a shorter lease leaves less, as was asked for
+        warnings.append(
+            f"fencing.margin {margin} leaves no time to renew the lease (ttl {timers.ttl}, "
+            f"loop_wait {timers.loop_wait}, retry_timeout {timers.retry_timeout}): "
+            f"{longest} is used"
+        )
+    return longest

@@ -1,4 +1,5 @@
-"""The rule of the timers: a lease must outlast two retries and a heartbeat."""
+"""The rules of the timers: ttl must outlast two retries and a heartbeat, as in Patroni;
+a lease, whose renewal is one request, must outlast one of each."""
 
 from dataclasses import dataclass
 
@@ -42,6 +43,42 @@ def correct(given: Timers) -> tuple[Timers, list[str]]:
     else:
         warnings.append(f"{reason}: loop_wait {loop_wait} is used")
     return Timers(ttl, loop_wait, retry_timeout), warnings
+
+
+LEAST_MARGIN = 1.0
+"""Seconds of a lease that are left for stopping, however short it is."""
+
+
+def lease_of(
+    timers: Timers, wanted: float | None, watchdog_margin: float | None
+) -> tuple[float, list[str]]:
+    """How many seconds a lease lasts: `ttl`, or less with `fencing.lease`.
+
+    A renewal is due after `loop_wait` and may take `retry_timeout`, after which a
+    primary must yet be stopped, by the watchdog too if there may be one
+    (`watchdog_margin`: its safety margin; -1: half of the lease).
+    """
+    if wanted is None:
+        return float(timers.ttl), []
+    if wanted > timers.ttl:
+        return float(timers.ttl), [
+            f"fencing.lease {wanted:g} is more than ttl: {timers.ttl} is used"
+        ]
+    room = timers.loop_wait + timers.retry_timeout + LEAST_MARGIN
+    least = room
+    sum_of = f"loop_wait {timers.loop_wait} + retry_timeout {timers.retry_timeout} + 1"
+    if watchdog_margin is not None and watchdog_margin < 0:
+        least, sum_of = 2 * room, f"twice {sum_of}, for watchdog.safety_margin -1"
+    elif watchdog_margin is not None:
+        least += watchdog_margin
+        sum_of += f" + watchdog.safety_margin {watchdog_margin:g}"
+    if wanted >= least:
+        return wanted, []
+    used = min(least, float(timers.ttl))
+    remedy = "; with watchdog.mode off it is enough" if wanted >= room else ""
+    return used, [
+        f"fencing.lease {wanted:g} is less than {sum_of}: {used:g} is used{remedy}"
+    ]
 
 
 def _raised(name: str, value: int, minimum: int, warnings: list[str]) -> int:

@@ -279,6 +279,7 @@ class Daemon:
                 self._journal.wait_beyond,
             ),
             more_metrics=self._measure_publishers if self._publishing else None,
+            ask_postgres=self._postgres.takes_writes,
         )
 
     def _recall(self) -> IncidentsRecalled:

@@ -129,7 +129,7 @@ class Narrator:
         ordered = [m for m in step.said if isinstance(m, Command) and not m.routine]
         if not decided and not ordered and not is_beat:
             return
-        text = self._result(rule)
+        text = self._result(rule, step.facts.get("reason"))
         if rule == self._last_rule and not decided and not is_beat:
             return
         self._last_rule = rule
@@ -139,9 +139,14 @@ class Narrator:
         fields = {} if rule in QUIET else {"rule": rule}
         logger.info("%s%s", "PAUSE: " if self._paused else "", text, extra=fields)
 
-    def _result(self, rule: str) -> str:
+    def _result(self, rule: str, reason: object) -> str:
         kind = "standby leader" if self._standby_cluster else "leader"
-        values = {"me": self._member, "leader": self._leader, "kind": kind}
+        values = {
+            "me": self._member,
+            "leader": self._leader,
+            "kind": kind,
+            "reason": reason,
+        }
         if self._paused and rule in QUIET:
             return f"no action. I am ({self._member})"
         return RESULTS.get(rule, rule.replace("_", " ")).format(**values)
@@ -170,6 +175,8 @@ RESULTS: Mapping[str, str] = {
     "keep_hands_off_in_pause": "no action. I am ({me})",
     "acquire_as_the_best_candidate": "trying to take the leader lock as the best "
     "candidate",
+    "stand_back_for_a_running_primary": "not trying to take the leader lock because "
+    "{reason}",
     "promote_with_the_lease": "promoted self to leader by acquiring session lock",
     "create_the_initialize_key": "trying to bootstrap a new cluster",
     "bootstrap_the_cluster": "trying to bootstrap a new cluster",

@@ -16,6 +16,8 @@ from regnal.replay.explaining.story import Advice, Loss, Phase
 LEAST_TTL: Seconds = 20.0
 """The smallest that is allowed."""
 
+WORTH_A_CHANGE: Seconds = 2.0
+
 LONG: Seconds = 5.0
 """A restart in place that takes longer than this is slower than most failovers."""
 
@@ -53,20 +55,43 @@ def advice(told: Told) -> tuple[Advice, ...]:
 
 def shorter_lease(told: Told) -> Iterator[Advice]:
     """Most of the time went by until the key expired."""
-    ttl = told.settings.get("ttl")
-    if told.root not in WAITED_FOR_THE_LEASE or not isinstance(ttl, int | float):
+    lease = told.settings.get("ttl")
+    if told.root not in WAITED_FOR_THE_LEASE or not isinstance(lease, int | float):
         return
     decision = next((p for p in told.phases if p.code == "decision"), None)
-    if decision is None or ttl <= LEAST_TTL or decision.seconds < ttl / 2:
+    if decision is None or decision.seconds < lease / 2:
         return
-    yield Advice(
-        setting="ttl",
-        now=f"{ttl:g}",
-        try_=f"{LEAST_TTL:g}",
-        gain=f"the leader key would have expired {ttl - LEAST_TTL:.0f} s earlier; a shorter "
-        "lease also ends sooner when the DCS or the daemon only stumbles (with loop_wait "
-        "and retry_timeout lowered to fit: loop_wait + 2 * retry_timeout <= ttl)",
-    )
+    if lease > LEAST_TTL:
+        yield Advice(
+            setting="ttl",
+            now=f"{lease:g}",
+            try_=f"{LEAST_TTL:g}",
+            gain=f"the leader key would have expired {lease - LEAST_TTL:.0f} s earlier; a "
+            "shorter lease also ends sooner when the DCS or the daemon only stumbles (with "
+            "loop_wait and retry_timeout lowered to fit: loop_wait + 2 * retry_timeout <= ttl)",
+        )
+        return
+    shortest = _shortest_lease(told.settings)
+    if shortest is not None and lease - shortest >= WORTH_A_CHANGE:
+        yield Advice(
+            setting="fencing.lease",
+            now=f"{lease:g}",
+            try_=f"{shortest:g}",
+            gain=f"the leader key would have expired {lease - shortest:.0f} s earlier; a "
+            f"daemon or a host that stands still for {shortest:g} s is then replaced, too",
+        )
+
+
+def _shortest_lease(settings: dict[str, Any]) -> Seconds | None:
+    """See `regnal.configuration.timers.lease_of`; None: not known."""
+    loop_wait, retry_timeout = settings.get("loop_wait"), settings.get("retry_timeout")
+    if loop_wait is None or retry_timeout is None:
+        return None
+    room: Seconds = loop_wait + retry_timeout + 1
+    if settings.get("watchdog_mode") == "off":
+        return room
+    margin: Seconds = settings.get("watchdog_safety_margin", 0)
+    return 2 * room if margin < 0 else room + margin
 
 
 def failover_at_once(told: Told) -> Iterator[Advice]:

@@ -94,11 +94,16 @@ class SimulatedProber:
     def _peer(self, target: ProbeTarget) -> PeerStatus | None:
         """What it answers; None: nothing."""
         name = target.name
-        if self._world.is_frozen(name):
+        if self._world.is_frozen(name) and target.conn_url is None:
             return None
-        if not self._world.daemon_answers(name):
-            return PeerStatus(name=name, answered=False, error="refused")
         status = self._world.status_of(name)
+        writes = None
+        if target.conn_url is not None:
+            writes = status.is_accepting and status.in_recovery is False
+        if not self._world.daemon_answers(name):
+            return PeerStatus(
+                name=name, answered=False, error="refused", takes_writes=writes
+            )
         tags = self._world.settings_of(name).tags
         return PeerStatus(
             name=name,
@@ -110,6 +115,7 @@ class SimulatedProber:
             nofailover=not tags.may_lead,
             failover_priority=tags.failover_priority,
             barred=self._world.shows_barred(name),
+            takes_writes=writes,
         )
 
     def _ask_failsafe(self, command: AskFailsafe, envelope: Envelope[Command]) -> None:

@@ -69,10 +69,14 @@ LEVEL = against(SILENT_PG2, peer("pg0"))
 """pg0 has what we have, and its name comes first."""
 
 RUNNING = against(peer("pg2", role="primary", position=5000), peer("pg3"))
+WITHOUT_DAEMON = against(
+    SILENT_PG2.model_copy(update={"takes_writes": True}), peer("pg3")
+)
 WAITING = replace(LEVEL, race_after=NOW)
 """It had its time."""
 
 TAGGED = with_settings(RACER, tags=tags(nofailover=True))
+PAUSED = with_settings(STANDBY, paused=True)
 FAILSAFE = with_settings(RACER, failsafe_mode=True)
 PROMISED = replace(FAILSAFE, promised_until=NOW + 20)
 SYNC_CHOSEN = with_cluster(
@@ -246,6 +250,9 @@ SPEAKS = {
     "P-ELEC-06: the old leader still runs": Case(
         rules.stand_back_for_a_running_primary, RUNNING
     ),
+    "P-ELEC-06: it takes writes, and its daemon does not answer": Case(
+        rules.stand_back_for_a_running_primary, WITHOUT_DAEMON
+    ),
     "P-FSAFE-06: a primary goes on without a store": Case(
         rules.leave_the_lease_to_a_primary_without_a_store, PROMISED
     ),
@@ -380,6 +387,10 @@ SILENT = {
     "P-ELEC-06: it does not answer": Case(
         rules.stand_back_for_a_running_primary, RACER
     ),
+    "P-ELEC-06: what does not answer takes no writes": Case(
+        rules.stand_back_for_a_running_primary,
+        against(SILENT_PG2.model_copy(update={"takes_writes": False})),
+    ),
     "SYNC-11: the former leader is ahead and a standby": Case(
         rules.stand_back_for_a_running_primary,
         against(peer("pg2", position=5000)),
@@ -499,6 +510,45 @@ def test_the_former_leader_is_not_waited_for_in_full(
     (probe,) = (m for m in decide(given).said if isinstance(m, ProbePeers))
     found = {target.name: target.within for target in probe.targets}
     assert found == {"pg2": within, "pg3": None}
+
+
+@pytest.mark.parametrize(
+    ("before", "asked_for"),
+    [
+        pytest.param({"last_leader": "pg2"}, None, id="its guard has ended it"),
+        pytest.param(
+            {"last_leader": "pg2", "settings": PAUSED.settings},
+            "postgres://pg2:5432/postgres",
+            id="nothing fences in pause",
+        ),
+        pytest.param(
+            {"last_leader": None, "cluster": None},
+            "postgres://pg2:5432/postgres",
+            id="nobody knows how the last one ended",
+        ),
+    ],
+)
+def test_a_leader_that_nothing_fenced_is_asked_itself_whether_it_takes_writes(
+    before: dict[str, Any], asked_for: str | None
+) -> None:
+    """Law 1: though its daemon may be down."""
+    given = replace(STANDBY, peers_at=NOW - 60, **before)
+    told = decide(given, seen(*STANDBY.known_members, leader=None)).state
+    resumed = replace(told, settings=STANDBY.settings, probing=False)
+    (probe,) = (m for m in decide(resumed).said if isinstance(m, ProbePeers))
+    asked_of = {target.name: target.conn_url for target in probe.targets}
+    assert asked_of["pg2"] == asked_for
+    # And no longer, once somebody leads again.
+    led = decide(resumed, seen(*STANDBY.known_members, leader="pg3")).state
+    assert not led.left_unfenced
+
+
+def test_who_takes_writes_without_a_daemon_is_named_and_what_to_do() -> None:
+    reason = decide(WITHOUT_DAEMON).facts["reason"]
+    assert (reason.code, reason.parameters[0].value) == (
+        "PRIMARY_WITHOUT_DAEMON",
+        "pg2",
+    )
 
 
 def test_members_that_only_the_failsafe_key_knows_are_asked_too() -> None:

@@ -280,12 +280,24 @@ def amend(member: Member, document: Document) -> None:
 
 
 @contextlib.contextmanager
-def running(mode: str, seed: int, evidence: Path) -> Iterator[Run]:
-    """A cluster that has just been bootstrapped, its clients writing."""
+def running(
+    mode: str, seed: int, evidence: Path, lease: float | None = None
+) -> Iterator[Run]:
+    """A cluster that has just been bootstrapped, its clients writing.
+
+    `lease`: seconds, if it is to be shorter than ttl.
+    """
+
+    def amend_all(member: Member, document: Document) -> None:
+        amend(member, document)
+        if lease is not None:
+            document["fencing"] = {"lease": lease}
+            document["watchdog"] = {"mode": "off"}
+
     with (
         own_disks() as disks,
         laboratory(
-            amend=amend,
+            amend=amend_all,
             synchronous=mode == "sync",
             prepare=disks.prepare,
             may_be_slow=True,
@@ -336,6 +348,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="no new round after so long")
     parser.add_argument("--rounds", type=int, help="default: each fault once")
     parser.add_argument("--fault", action="append", help="only this one (repeatable)")
+    parser.add_argument("--lease", type=float, help="fencing.lease; default: none")
     parser.add_argument("--evidence", type=Path, default=EVIDENCE)
     parser.add_argument("--json", type=Path, help="write the rounds there as well")
     asked = parser.parse_args()
@@ -347,7 +360,7 @@ def main() -> int:
     limit = asked.rounds or (10**6 if asked.minutes else len(chosen))
     end = time.monotonic() + 60 * asked.minutes if asked.minutes else float("inf")
     print(f"mode {asked.mode}, seed {asked.seed}\n{HEAD}", flush=True)  # noqa: T201
-    with running(asked.mode, asked.seed, asked.evidence) as run:
+    with running(asked.mode, asked.seed, asked.evidence, asked.lease) as run:
         for fault in schedule(asked.seed, chosen):
             if len(run.rounds) >= limit or time.monotonic() > end:
                 break

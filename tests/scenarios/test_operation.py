@@ -60,6 +60,32 @@ def test_a_paused_cluster_leaves_a_dead_primary_alone(cluster: Stage) -> None:
     assert promoted == []
 
 
+def test_after_pause_nobody_is_promoted_beside_a_primary_without_a_daemon(
+    cluster: Stage,
+) -> None:
+    """Law 1: in pause nothing fences it, so the others ask its PostgreSQL."""
+    leader, other = cluster.leader(), cluster.replicas()[0]
+    cluster.ctl("pause", "--wait")
+    pid = postmaster_pid(leader)
+    cluster.cluster.kill_daemon(leader)
+    cluster.wait(
+        "the leader's key to end",
+        lambda: leader.name not in cluster.ctl("list", "-f", "json"),
+        TTL + 15,
+    )
+    cluster.ctl("resume")
+    cluster.wait(
+        "the log of another to say why nobody leads",
+        lambda: f"PostgreSQL of {leader.name} takes writes" in other.log.read_text(),
+    )
+    cluster.wait_for_commits()
+    assert postmaster_pid(leader) == pid
+    cluster.cluster.start(leader)
+    cluster.wait_until_complete()
+    assert cluster.leader() == leader
+    assert cluster.writer.missing() == []
+
+
 def test_a_parameter_that_needs_a_restart_waits_for_one(cluster: Stage) -> None:
     """CFG-09, CFG-11"""
     pids = {member.name: postmaster_pid(member) for member in cluster.members}

@@ -16,6 +16,7 @@ from regnal.bridges.http.event_stream import EventSource
 from regnal.bridges.http.explaining import Explain
 from regnal.bridges.http.journal_stream import JournalSource
 from regnal.bridges.http.options import ClientOptions, RestOptions
+from regnal.bridges.http.prober import AskPostgres
 from regnal.bridges.http.reads import nothing_known
 from regnal.bridges.http.service import MoreMetrics
 from regnal.journal.stamps import Clocks, Stamper
@@ -238,8 +239,9 @@ def serving(
     explain: Explain | None = None,
     events: EventSource | None = None,
     more_metrics: MoreMetrics | None = None,
+    ask_postgres: AskPostgres = lambda conn_url, timeout: None,
 ) -> Iterator[Api]:
-    """`clocks`: None: of a member that is alone."""
+    """`clocks`: None: of a member that is alone; `ask_postgres`: nobody tells."""
     daemon = Daemon(answering)
     bridge = HttpBridge(
         member="pg1",
@@ -255,6 +257,7 @@ def serving(
         explain=explain,
         events=events,
         more_metrics=more_metrics,
+        ask_postgres=ask_postgres,
     )
     daemon.bridge = bridge
     bridge.start()

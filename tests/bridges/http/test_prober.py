@@ -124,6 +124,41 @@ def saying(reply: bytes) -> Iterator[str]:
     thread.join(DEADLINE)
 
 
+# Who is asked.
+
+
+def test_a_postgres_is_asked_beside_its_daemon() -> None:
+    """All at once, within the same time: a daemon that runs may know nothing yet."""
+    asked: list[tuple[str, float]] = []
+
+    def ask_postgres(conn_url: str, timeout: float) -> bool | None:
+        asked.append((conn_url, timeout))
+        return {"postgres://writes": True, "postgres://silent": None}[conn_url]
+
+    def target(name: str, api_url: str, conn_url: str | None) -> ProbeTarget:
+        return ProbeTarget(name=name, api_url=api_url, conn_url=conn_url)
+
+    with (
+        serving(ask_postgres=ask_postgres) as api,
+        saying(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(REPLICA).encode()) as answers,
+    ):
+        nowhere = "http://127.0.0.1:1/patroni"
+        targets = (
+            target("pg2", nowhere, "postgres://writes"),
+            target("pg3", nowhere, "postgres://silent"),
+            target("pg4", answers, "postgres://writes"),
+            target("pg5", nowhere, None),
+        )
+        found = probed(api, ProbePeers(targets=targets, timeout=2)).peers
+    assert [(peer.answered, peer.takes_writes) for peer in found] == [
+        (False, True),
+        (False, None),
+        (True, True),
+        (False, None),
+    ]
+    assert asked.count(("postgres://writes", 2)) == 2
+
+
 # What is understood.
 
 

@@ -259,6 +259,23 @@ def test_after_a_clean_switchover_nothing_has_diverged(
 
 
 @pytest.mark.server
+def test_a_server_says_whether_it_takes_writes_also_to_a_replication_user(
+    pair: tuple[Driven, Driven],
+) -> None:
+    primary, standby = pair
+
+    def told(of: Driven) -> bool | None:
+        url = f"postgres://127.0.0.1:{of.options.port}/postgres"
+        return standby.bridge.takes_writes(url, 5.0)
+
+    assert told(primary) is True
+    assert told(standby) is False
+    primary.do(STOP_FAST, PostgresStopped)
+    assert told(primary) is None
+    assert standby.bridge.takes_writes("no address", 5.0) is None
+
+
+@pytest.mark.server
 def test_a_standby_that_streams_has_not_diverged(pair: tuple[Driven, Driven]) -> None:
     primary, standby = pair
 

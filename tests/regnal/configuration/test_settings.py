@@ -12,7 +12,7 @@ from regnal.configuration.dynamic_copy import FILE_NAME
 from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.settings import make_tags
 from regnal.configuration.source import ConfigurationSource, Effective
-from regnal.configuration.timers import Timers, correct
+from regnal.configuration.timers import Timers, correct, lease_of
 from regnal.messages.cluster import Tags
 from regnal.messages.masking import masked, masked_text
 from regnal.messages.settings import (
@@ -82,6 +82,80 @@ def test_the_lease_margin_leaves_time_to_renew(tmp_path: Path) -> None:
     effective = loaded(document(fencing={"margin": 25}), directory=tmp_path)
     assert effective.settings.lease_margin == 10
     assert any("fencing.margin 25" in warning for warning in effective.warnings)
+
+
+def test_a_lease_may_be_shorter_than_ttl(tmp_path: Path) -> None:
+    effective = with_dynamic(
+        {"loop_wait": 2, "retry_timeout": 5, "ttl": 20},
+        tmp_path,
+        fencing={"lease": 9},
+        watchdog={"mode": "off"},
+    )
+    assert effective.settings.ttl == 9
+    assert effective.settings.lease_margin == 2
+    assert effective.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "watchdog_margin", "used", "why"),
+    [
+        (25, None, 20, "fencing.lease 25 is more than ttl: 20 is used"),
+        (8, None, 8, None),
+        (
+            4,
+            None,
+            8,
+            "fencing.lease 4 is less than loop_wait 2 + retry_timeout 5 + 1: 8 is used",
+        ),
+        (
+            9,
+            5,
+            13,
+            (
+                "fencing.lease 9 is less than loop_wait 2 + retry_timeout 5 + 1"
+                " + watchdog.safety_margin 5: 13 is used; with watchdog.mode off it is enough"
+            ),
+        ),
+        (
+            9,
+            -1,
+            16,
+            (
+                "fencing.lease 9 is less than twice loop_wait 2 + retry_timeout 5 + 1,"
+                " for watchdog.safety_margin -1: 16 is used; with watchdog.mode off it is enough"
+            ),
+        ),
+        (9, 30, 20, None),
+        (None, 5, 20, None),
+    ],
+)
+def test_a_lease_leaves_time_to_renew_it_and_to_stop(
+    wanted: float | None, watchdog_margin: float | None, used: float, why: str | None
+) -> None:
+    lease, warnings = lease_of(Timers(20, 2, 5), wanted, watchdog_margin)
+    assert lease == used
+    if why is not None:
+        assert warnings == [why]
+
+
+@given(
+    ttl=st.integers(20, 100),
+    loop_wait=st.integers(1, 60),
+    retry_timeout=st.integers(3, 60),
+    wanted=st.floats(3, 200),
+    watchdog_margin=st.none() | st.integers(-1, 30),
+)
+def test_no_lease_is_too_short_for_a_renewal_that_takes_long(
+    ttl: int,
+    loop_wait: int,
+    retry_timeout: int,
+    wanted: float,
+    watchdog_margin: int | None,
+) -> None:
+    timers, _ = correct(Timers(ttl, loop_wait, retry_timeout))
+    lease, warnings = lease_of(timers, wanted, watchdog_margin)
+    assert timers.loop_wait + timers.retry_timeout + 1 <= lease <= timers.ttl
+    assert (lease == wanted) or warnings
 
 
 def test_what_is_published(tmp_path: Path) -> None:

@@ -174,6 +174,17 @@ def test_advice_for_a_lost_host_is_a_shorter_lease_and_its_price() -> None:
     assert "ttl" not in settings_advised(scene, "host_lost", ttl=20.0)
 
 
+def test_advice_for_a_lost_host_whose_ttl_is_the_least_is_a_lease_of_its_own() -> None:
+    scene = lost().leads("pg2", 78.0)
+    quick = {"ttl": 20.0, "loop_wait": 2.0, "retry_timeout": 5.0}
+    advised = settings_advised(scene, "host_lost", **quick, watchdog_mode="off")
+    assert advised["fencing.lease"] == "8"
+    watched = quick | {"watchdog_mode": "automatic", "watchdog_safety_margin": 5}
+    assert settings_advised(scene, "host_lost", **watched)["fencing.lease"] == "13"
+    least = watched | {"ttl": 14.0}
+    assert "fencing.lease" not in settings_advised(scene, "host_lost", **least)
+
+
 def test_advice_for_a_slow_restart_is_to_fail_over() -> None:
     slow = Scene("pg1", "pg2").exit("pg1", 50.0, signal=9).restarts("pg1", 70.0)
     assert settings_advised(slow, "postgres_killed")["primary_start_timeout"] == "0"

@@ -206,6 +206,36 @@ def test_in_pause_nobody_fails_over() -> None:
     assert len(world.primaries) == 1
 
 
+@pytest.mark.parametrize("daemon_is", ["killed", "frozen"])
+def test_after_pause_nobody_is_promoted_beside_a_primary_without_a_daemon(
+    daemon_is: str,
+) -> None:
+    """Law 1: in pause nothing fences it, so the others ask it themselves."""
+    world = running()
+    leader = primary_of(world)
+    standby = others(world, leader)[0]
+    world.configure(paused=True)
+    world.run(5)
+    if daemon_is == "killed":
+        world.kill_daemon(leader)
+    else:
+        world.freeze(leader)
+    world.run(60)
+    assert world.store.lock is None
+    world.configure(paused=False)
+    world.resumed_at = float("inf")  # a person answers for a primary without a lease
+    world.run(60)
+    assert world.primaries == {leader}
+    assert "stand_back_for_a_running_primary" in rules_of(world, standby)
+    if daemon_is == "killed":
+        world.start(leader)
+    else:
+        world.thaw(leader)
+    world.run(30)
+    assert world.primaries == {leader}
+    assert world.store.lock is not None
+
+
 def test_in_pause_a_postgres_stopped_by_hand_stays_stopped() -> None:
     """PAUSE-10, PAUSE-03: and the lease is given up."""
     world = running()
