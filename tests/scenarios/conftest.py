@@ -9,6 +9,7 @@ from tests.scenarios.journals import (
     Replays,
     assert_chains_are_whole,
     assert_one_primary_at_a_time,
+    assert_traces_keep_the_laws,
 )
 from tests.servers.etcd import EtcdCluster, needs_etcd
 from tests.servers.members import EmbeddedRaft, Stage, StoreSwitch, ThreeEtcd, stage
@@ -48,7 +49,7 @@ def amend() -> Amend:
 def shared_stage(
     store: StoreSwitch, synchronous: bool, amend: Amend, request: pytest.FixtureRequest
 ) -> Iterator[Stage]:
-    """In the end nothing shows two primaries."""
+    """In the end nothing shows two primaries, and the traces are whole."""
     failed_before = request.session.testsfailed
     with stage(store, amend, synchronous=synchronous) as playing:
         yield playing
@@ -58,6 +59,7 @@ def shared_stage(
             playing.is_evidence = True
         try:
             assert_one_primary_at_a_time(playing.members)
+            assert_traces_keep_the_laws(playing.members)
         except AssertionError:
             playing.is_evidence = True
             raise

@@ -1,16 +1,22 @@
-"""What scenarios end with: the journals are whole, replay to the same, and explain it."""
+"""What scenarios end with: the journals are whole, replay to the same, explain it, and
+give traces."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from regnal.actors.cast import DECIDERS
 from regnal.demo.cluster import Member
+from regnal.events.spans import naming
+from regnal.events.spans.naming import RootName
 from regnal.journal.reader import follow
 from regnal.journal.verification import verify
 from regnal.journal.witnesses import seen_by_others
+from regnal.replay.case import opened
 from regnal.replay.explaining.explain import Investigation
 from regnal.replay.playback.player import Player
 from regnal.replay.telling.differences import difference_text
+from regnal.replay.tracing import Trace, spans_of, traces_of
 from regnal.replay.verify import Verification, Verifier
+from tests.events.spans.laws import broken
 
 SHOWN = 5
 """Differences and troubles of a member that a failure prints."""
@@ -96,6 +102,38 @@ def assert_explained(
     last = outages[-1]
     told = (last.cause, last.successor)
     assert told == (cause, leader.name), last.sentence
+
+
+def assert_traces_keep_the_laws(members: Iterable[Member]) -> None:
+    """Spans of all members: their ids, parents and times."""
+    spans = [span for trace in traced(members) for span in trace.spans]
+    assert broken(spans) == []
+
+
+def assert_traced(
+    members: Sequence[Member], what: RootName, *, former: Member, leader: Member
+) -> Trace:
+    """The last change of leader from `former` is one trace of all members, with one root,
+    told by `leader`, in which every parent is there."""
+    ends = [
+        trace
+        for trace in traced(members)
+        if trace.root is not None
+        and trace.root.attributes.get(naming.FORMER) == former.name
+    ]
+    assert ends, f"no trace of an end of the reign of {former.name}"
+    last = ends[-1]
+    assert last.root is not None
+    assert (last.root.name, last.root.member) == (what, leader.name)
+    assert last.members == tuple(sorted(member.name for member in members))
+    ids = {span.span for span in last.spans}
+    assert [one.name for one in last.spans if one.parent not in {*ids, None}] == []
+    return last
+
+
+def traced(members: Iterable[Member]) -> tuple[Trace, ...]:
+    with opened([str(member.journal) for member in members]) as case:
+        return traces_of(spans_of(case))
 
 
 def investigated(members: Iterable[Member]) -> Investigation:

@@ -17,7 +17,7 @@ from regnal.messages.host import StallNoticed
 from regnal.replay.autopsy import diagnose
 from regnal.runtime.stalls import NAP, STALL
 from tests.scenarios.conftest import STORES
-from tests.scenarios.journals import assert_explained
+from tests.scenarios.journals import assert_explained, assert_traced
 from tests.servers.members import (
     PATIENCE,
     TTL,
@@ -69,6 +69,7 @@ def test_a_switchover_makes_the_named_candidate_the_primary(cluster: Stage) -> N
     assert not heard(former, "rewind_postgres"), "its shutdown record was replicated"
     assert other in cluster.replicas()
     assert_explained(cluster.members, "switchover", former=former, leader=candidate)
+    assert_traced(cluster.members, "switchover", former=former, leader=candidate)
 
 
 def test_a_killed_postmaster_is_started_again(cluster: Stage) -> None:
@@ -127,6 +128,12 @@ def test_a_killed_host_is_replaced_and_rejoins_by_rewind(cluster: Stage) -> None
     for member in cluster.members:
         assert cluster.sql(member, "SELECT count(*) FROM diverged") == [(0,)]
     assert_explained(cluster.members, "host_lost", former=victim, leader=successor)
+    trace = assert_traced(cluster.members, "failover", former=victim, leader=successor)
+    by = {(span.name, span.member): span for span in trace.spans}
+    elected, promoted = (by[name, successor.name] for name in ("elect", "promote"))
+    assert by["detect", successor.name].end <= elected.start
+    assert elected.end <= promoted.start
+    assert promoted.end < by["rewind_postgres", victim.name].start
 
 
 def test_nobody_writes_without_the_store(cluster: Stage) -> None:
