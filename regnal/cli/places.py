@@ -28,7 +28,8 @@ from regnal.configuration.schema_publishing import NATS, OTEL
 from regnal.configuration.tree import Document
 from regnal.replay.case import Case, opened
 from regnal.replay.sources.places import KINDS
-from regnal.runtime.options import ctl_options, nats_client, otel_client
+from regnal.runtime.options import ctl_options
+from regnal.runtime.outgoing_options import nats_client, otel_client
 
 VARIABLE = "REGNAL_JOURNAL_DIR"
 """The directory that is read where no place is given."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from regnal.configuration.addresses import parse_address, parse_addresses
 from regnal.configuration.checking import required
 from regnal.configuration.merging import local_controlled_parameters
-from regnal.configuration.problems import Problem
+from regnal.configuration.problems import Problem, shown
 from regnal.configuration.schema import LOCAL
 from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
@@ -225,11 +225,11 @@ def _otel(document: Document) -> Iterator[Problem]:
     for name, value in otel.get("headers", {}).items():
         if not _HEADER.fullmatch(name):
             yield Problem(
-                f"otel.headers.{name}",
-                "is no name of a header",
+                "otel.headers",
+                f"{shown(name)} is no name of a header",
                 "write letters, digits and -",
             )
-        if not value.isascii() or not value.isprintable():
+        elif not value.isascii() or not value.isprintable():
             yield Problem(
                 f"otel.headers.{name}",
                 "has a character that no header may have",
@@ -241,18 +241,18 @@ def _trouble_of_endpoint(endpoint: str) -> str:
     """Empty: none."""
     if not endpoint:
         return "is missing"
-    shown = masked_text(endpoint)
+    written = shown(masked_text(endpoint))
     try:
         parts = urlsplit(endpoint)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        return f"{shown!r} is no URL"
+        return f"{written} is no URL"
     if parts.scheme not in ("http", "https") or not has_host:
-        return f"{shown!r} is no URL with http:// or https://"
+        return f"{written} is no URL with http:// or https://"
     if parts.query or parts.fragment:
-        return f"{shown!r} has more than a host and a path"
+        return f"{written} has more than a host and a path"
     if _SIGNAL.search(parts.path):
-        return f"{shown!r} ends with the path of one signal"
+        return f"{written} ends with the path of one signal"
     return ""
 
 

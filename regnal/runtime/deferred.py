@@ -14,7 +14,8 @@ from regnal.journal.places import RecordNumber
 from regnal.journal.stamps import wall_clock
 from regnal.journal.writer import JournalWriter
 from regnal.messages.base import MemberName, Seconds
-from regnal.runtime.options import Configured, otel_options
+from regnal.runtime.options import Configured
+from regnal.runtime.outgoing_options import otel_options
 from regnal.runtime.publisher import Publisher, Publishing
 
 _PUBLISHING = "regnal.runtime.publishing"

@@ -27,8 +27,8 @@ from regnal.runtime.consumers import (
     Sink,
     webhook_consumer,
 )
-from regnal.runtime.options import (
-    Configured,
+from regnal.runtime.options import Configured
+from regnal.runtime.outgoing_options import (
     nats_options,
     otel_options,
     webhook_options,

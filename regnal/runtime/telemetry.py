@@ -24,7 +24,7 @@ from regnal.journal.spans import SpanReader
 from regnal.journal.stamps import Microseconds
 from regnal.messages.base import Command, Instant, JsonText, MemberName, Seconds
 from regnal.messages.envelope import Envelope, PartName
-from regnal.runtime.options import OtelSection
+from regnal.runtime.outgoing_options import OtelSection
 from regnal.runtime.trouble_log import Tally, TroubleLog
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from regnal.configuration.problems import ConfigurationError
-from regnal.runtime.options import otel_options
+from regnal.runtime.outgoing_options import otel_options
 from tests.regnal.configuration.builders import document, loaded, source
 
 ENDPOINT = "http://10.0.0.9:4318"

@@ -29,7 +29,7 @@ from regnal.journal.stamps import wall_clock
 from regnal.journal.writer import JournalWriter
 from regnal.messages.changes import StoreLost
 from regnal.runtime import publisher, telemetry
-from regnal.runtime.options import OtelSection
+from regnal.runtime.outgoing_options import OtelSection
 from regnal.runtime.publisher import Publisher
 from regnal.runtime.publishing import publishers
 from regnal.runtime.telemetry import (
