@@ -119,6 +119,8 @@ def export_command(
     options = PlaceOptions(**places)
     if endpoint is not None and (is_list or form is not None):
         raise click.UsageError("--endpoint sends: without --list and --format")
+    if endpoint is None and protocol is not None:
+        raise click.UsageError("--protocol is that of --endpoint, which is missing")
     collector = (
         collector_options(options, endpoint, protocol) if endpoint is not None else None
     )

@@ -43,7 +43,7 @@ from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
-from regnal.runtime.deferred import DeferredEvents, meters_of, publishers_of
+from regnal.runtime.deferred import DeferredEvents, metrics_senders_of, publishers_of
 from regnal.runtime.explaining import Explainer, Question, earlier, http_status
 from regnal.runtime.incident_keeper import IncidentKeeper
 from regnal.runtime.journal_witness import JournalWitness
@@ -109,7 +109,7 @@ class Daemon:
         self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
         self._publishers = self._make_publishers(effective)
-        self._meters = meters_of(
+        self._metrics_senders = metrics_senders_of(
             effective,
             (self._settings.scope, self._settings.name),
             lambda: self._http.measured(),
@@ -124,7 +124,7 @@ class Daemon:
         self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
             *self._publishers,  # stopped last: they tell of the end, too
-            *self._meters,
+            *self._metrics_senders,
             IncidentKeeper(
                 self._bus.voice(IncidentKeeper.name),
                 self._journal.pins,
@@ -305,7 +305,7 @@ class Daemon:
 
     @property
     def _publishing(self) -> Sequence[Publishing]:
-        return (*self._publishers, *self._meters)
+        return (*self._publishers, *self._metrics_senders)
 
     def _open_store(self, effective: Effective) -> Store:
         where = dcs_options(effective)

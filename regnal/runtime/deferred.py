@@ -40,11 +40,11 @@ def publishers_of(
     return found
 
 
-def meters_of(
+def metrics_senders_of(
     configured: Configured,
     whose: tuple[str, MemberName],
     measure: Callable[[], Sequence[Measured]],
-) -> "tuple[Meter, ...]":
+) -> "tuple[MetricsSender, ...]":
     """Whatever sends metrics, if anything does; `whose`: scope and member."""
     section = otel_options(configured)
     if section is None or not section.metrics:
@@ -53,7 +53,7 @@ def meters_of(
     return (library.metrics_to_collector(section, whose, measure),)
 
 
-class Meter(Bridge, Publishing, Protocol):
+class MetricsSender(Bridge, Publishing, Protocol):
     """Sends metrics, and has some of its own."""
 
 

@@ -44,6 +44,7 @@ def test_headers_and_protocol_come_from_the_configuration(tmp_path: Path) -> Non
     [
         (["--endpoint", "collector:4318"], 2, "is no URL with http:// or https://"),
         (["--endpoint", "http://x", "-f", "svg"], 2, "without --list and --format"),
+        (["--protocol", "grpc"], 2, "--endpoint, which is missing"),
         (["--endpoint", f"http://127.0.0.1:{free_port()}"], 1, "refused (0 spans were"),
     ],
 )
