@@ -4,9 +4,12 @@ One reader follows one member's journal; what it remembers between two records i
 small text, with which another can go on.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from regnal.events.cloud import Reporter
 from regnal.events.spans.loom import Clock
@@ -16,7 +19,8 @@ from regnal.events.spans.weaver import Weaver
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.reader import Record
 from regnal.journal.stamps import Microseconds
-from regnal.messages.base import Instant, JsonText, Seconds
+from regnal.messages.base import Instant, JsonText, Message, Seconds
+from regnal.messages.envelope import Envelope
 
 _TYPE = re.compile(rb'"type":"(\w+)"')
 """Of the message, in the head of its record: a quote within a text has a backslash."""
@@ -68,8 +72,8 @@ class SpanReader:
             envelope = envelope_of(record)
         except Undecodable:
             return ()
-        if not 0 <= envelope.at < FOREVER or envelope.wall_us >= LATEST:
-            return ()  # of a journal that somebody made up
+        if not _is_sound(envelope):
+            return ()
         return self._weaver.weave(envelope)
 
     def tick(self, at: Instant) -> Sequence[Span]:
@@ -94,14 +98,22 @@ class SpanReader:
         if not isinstance(said, list):
             return
         candidates = facts.get("candidates") if isinstance(facts, dict) else None
-        self._weaver.heed(
-            Rule(
+        with contextlib.suppress(ValidationError):  # half a character, which is no text
+            rule = Rule(
                 actor=str(fields.get("actor", "")),
                 rule=str(fields.get("rule") or ""),
                 said=[str(one) for one in said],
                 candidates=_verdicts(candidates),
             )
-        )
+            self._weaver.heed(rule)
+
+
+def _is_sound(envelope: Envelope[Message]) -> bool:
+    """False: somebody made it up."""
+    texts = (envelope.id, envelope.said_by, envelope.cause or "")
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        return False
+    return 0 <= envelope.at < FOREVER and 0 <= envelope.wall_us < LATEST
 
 
 def _verdicts(candidates: object) -> list[str]:

@@ -16,6 +16,7 @@ _OVER = Answer({})
 
 
 def hear_view(loom: Loom, envelope: Envelope[Message], view: ClusterView) -> list[Span]:
+    """What the store shows."""
     memory = loom.memory
     if memory.store_lost:
         memory.store_lost = False
@@ -70,7 +71,7 @@ def _hear_that_nobody_leads(loom: Loom, envelope: Envelope[Message]) -> list[Spa
     now = loom.moment(envelope)
     episode.gone_at = now
     episodes.note(episode, "leader key gone", now)
-    _end_detection(loom, episode, now)
+    _end_detection(episode, now)
     return told
 
 
@@ -83,7 +84,7 @@ def _hear_of_an_ending(
     if loom.memory.episode is None:
         told += loom.sign(envelope, "suspicion")
     episode, now = loom.going_on, loom.moment(envelope)
-    _end_detection(loom, episode, now)
+    _end_detection(episode, now)
     if episode.ending is None:
         episode.ending = Ending(revision=ended.revision, former=ended.leader, at=now)
     ending = episode.ending
@@ -93,7 +94,7 @@ def _hear_of_an_ending(
     episode.gone_at = None
     episodes.note(episode, "leader key changed", now, {naming.LEADER: seen.leader.name})
     if ending.is_planned:
-        _forget_detection(loom, episode)
+        _forget_detection(episode)
     return told
 
 
@@ -113,14 +114,14 @@ def give_up(loom: Loom, envelope: Envelope[Message], to: str | None) -> None:
     )
 
 
-def _end_detection(loom: Loom, episode: Episode, now: UnixNanos) -> None:
+def _end_detection(episode: Episode, now: UnixNanos) -> None:
     """The leader is known to be gone."""
     detection = episodes.find_phase(episode, "detect")
     if detection is not None:
         episodes.end(episode, detection, now, _OVER)
     elif _had_to_be_detected(episode):
         episodes.phase(episode, "detect", episode.start, {})
-        _end_detection(loom, episode, now)
+        _end_detection(episode, now)
 
 
 def _had_to_be_detected(episode: Episode) -> bool:
@@ -130,15 +131,16 @@ def _had_to_be_detected(episode: Episode) -> bool:
     return not episode.names.get("detect")
 
 
-def _forget_detection(loom: Loom, episode: Episode) -> None:
+def _forget_detection(episode: Episode) -> None:
     """There was nothing to detect: it had been asked for."""
-    if not episode.ordinal:
-        phases = [one for one in episode.ended if one.name == "detect"]
-        keys = {one.key for one in phases}
-        episode.ended = [one for one in episode.ended if one not in phases]
-        for thread in (*episode.open, *episode.ended):
-            if thread.parent in keys:
-                thread.parent = None
+    if episode.ordinal:
+        return  # it is told already
+    phases = [one for one in episode.ended if one.name == "detect"]
+    keys = {one.key for one in phases}
+    episode.ended = [one for one in episode.ended if one not in phases]
+    for thread in (*episode.open, *episode.ended):
+        if thread.parent in keys:
+            thread.parent = None
 
 
 def _is_due(request: FailoverRequest, wall_us: int) -> bool:

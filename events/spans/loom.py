@@ -67,10 +67,15 @@ class Loom:
         since = at - self._instant(episode, episode.last)
         if self.is_busy(episode):
             return []
+        return self.close() if since >= self._linger(episode) else []
+
+    def _linger(self, episode: Episode) -> Seconds:
+        """How long more may come, when all seems well."""
         if episode.awaits_stream:
-            return self.close() if since >= AWAIT_STREAM else []
-        linger = QUIET_LINGER if episode.what in naming.QUIET else LINGER
-        return self.close() if since >= linger else []
+            return AWAIT_STREAM
+        if episode.ending is None and episode.has_request and self.memory.request:
+            return NO_ANSWER  # the leader is about to do as it was asked
+        return QUIET_LINGER if episode.what in naming.QUIET else LINGER
 
     def sign(
         self,

@@ -167,7 +167,8 @@ class Teller(NamedTuple):
         if episode.error:
             return episode.error
         if episode.ending is None:
-            return episode.what if episode.what in _TROUBLES else ""
+            seen = episode.attributes.get(naming.REASON_TEXT, episode.what)
+            return str(seen) if episode.what in _TROUBLES else ""
         if self.is_root and phase != "primary":
             return "the new leader did not take writes"
         return ""

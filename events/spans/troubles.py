@@ -14,6 +14,9 @@ from regnal.messages.changes import StoreBack, StoreLost
 from regnal.messages.cluster import ClusterObserved, StoreAnswered, StoreUnreachable
 from regnal.messages.envelope import Envelope
 
+MAXIMUM_TEXT = 500
+"""Characters of the answer to a request."""
+
 _WHAT_OF: dict[incidents.IncidentWhat, RootName] = {
     "reign_ended": "suspicion",
     "primary_interrupted": "postgres crash",
@@ -26,6 +29,7 @@ _WHAT_OF: dict[incidents.IncidentWhat, RootName] = {
 
 
 def hear(loom: Loom, envelope: Envelope[Message]) -> list[Span]:
+    """Whatever it is: what began, what ended, or what was done."""
     message = envelope.message
     if isinstance(message, ClusterObserved):
         return hear_view(loom, envelope, message.view)
@@ -119,6 +123,7 @@ def _hear_stream(loom: Loom, envelope: Envelope[Message]) -> None:
 def start(
     loom: Loom, envelope: Envelope[Message], started: daemon.DaemonStarted
 ) -> list[Span]:
+    """What went on before ended with the daemon."""
     memory, told = loom.memory, []
     if memory.episode is not None:
         error = Answer({})
@@ -156,7 +161,7 @@ def _hear_answer(loom: Loom, request: str, status: int, body: str) -> None:
         return
     episode.attributes[naming.STATUS] = status
     if status >= 400:
-        episode.error = body
+        episode.error = body[:MAXIMUM_TEXT]
 
 
 def _exit_attributes(exited: pg.PostmasterExited) -> Attributes:

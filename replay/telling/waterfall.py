@@ -23,8 +23,11 @@ from regnal.replay.evidence.wall import clock_text
 from regnal.replay.telling.text import Style, plain
 from regnal.replay.tracing import Trace
 
-CUT_SHARE = 0.12
+CUT_SHARE = 0.05
 """Of the time that is left, above which a stretch of waiting is cut out."""
+
+LEAST_CUT: UnixNanos = 500_000_000
+"""What is shorter is never cut out."""
 
 CUT_WIDTH = 0.02
 """Of the width, that what is cut out takes."""
@@ -178,7 +181,7 @@ def _cut(
 ) -> set[tuple[UnixNanos, UnixNanos]]:
     cut: set[tuple[UnixNanos, UnixNanos]] = set()
     for since, until in sorted(waiting, key=lambda one: one[0] - one[1]):
-        if len(cut) == MOST_CUTS or until - since <= CUT_SHARE * total:
+        if len(cut) == MOST_CUTS or until - since <= max(LEAST_CUT, CUT_SHARE * total):
             break
         cut.add((since, until))
         total -= until - since

@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.cli.main import regnal
+from regnal.events.spans.otlp_json import export_request
 from regnal.journal.segment_input import MAXIMUM_LINE
+from regnal.replay.case import opened
 from regnal.replay.explaining.explain import Investigation
 from regnal.replay.telling.html.page import story_html
 from regnal.replay.telling.markdown import story_markdown
 from regnal.replay.telling.text import incidents_text, story_text
+from regnal.replay.telling.waterfall_svg import waterfall_svg
+from regnal.replay.tracing import spans_of, traces_of
 from tests.examples import examples
 from tests.journal.damaging import (
     MUSEUM,
@@ -72,7 +76,30 @@ def test_no_harm_and_no_forgery_makes_a_story_fail(data: st.DataObject) -> None:
         tell_all(written(harmed, name))
 
 
+@given(data=st.data())
+@examples(5)
+def test_no_harm_and_no_forgery_makes_a_trace_fail(data: st.DataObject) -> None:
+    """Each can be written in every form."""
+    with tempfile.TemporaryDirectory() as name:
+        harmed = {
+            member: data.draw(
+                falsehoods(contents) | several(contents) | forgeries(contents),
+                label=member,
+            ).contents
+            for member, contents in REAL.items()
+        }
+        written(harmed, name)
+        with opened([name]) as case:
+            traces = traces_of(spans_of(case))
+    for trace in traces:
+        json.dumps(export_request(trace.spans)).encode()
+        waterfall_svg(trace).encode()
+
+
 COMMANDS = (
+    *(("trace", "export", "-f", form) for form in ("json", "waterfall", "svg")),
+    ("trace", "export", "--all"),
+    ("trace", "export", "--list"),
     *(("explain", "-f", form) for form in ("text", "markdown", "json", "html")),
     *(("explain", "--list", "-f", form) for form in ("text", "json")),
     ("explain", "-i", "latest~1", "--full"),

@@ -325,6 +325,26 @@ def test_of_a_switchover_the_new_leader_tells_the_root_and_detects_nothing() -> 
     assert link.span == former.span("hand over").span
 
 
+def test_a_switchover_begins_for_the_new_leader_when_it_is_asked_for() -> None:
+    life = replica()
+    life.says(led_by("pg1", 10, asked=ASKED))
+    life.passes(30.0)  # the leader checkpoints
+    life.says(led_by("pg2", 54, asked=ASKED))
+    life.says(phase("primary", "standby"))
+    life.passes(6.0)
+    root = life.span("switchover")
+    assert 30.0e9 < root.end - root.start < 31.0e9
+
+
+def test_a_request_that_comes_to_nothing_is_no_incident() -> None:
+    life = replica()
+    life.says(led_by("pg1", 10, asked=ASKED))
+    life.says(led_by("pg1", 10))
+    life.passes(6.0)
+    assert life.weaver.is_idle
+    assert life.spans == []
+
+
 def test_a_switchover_that_is_refused_is_a_trace_with_an_error() -> None:
     life = leader()
     life.says(
