@@ -1,10 +1,13 @@
 """What publishing costs: write outage of a switchover and CPU of the daemons.
 
     python -m benchmarks.publishing --rounds 6
+    python -m benchmarks.publishing --rounds 2 --quiet 15 off everything
 
-Two clusters, one after the other, each of three members on embedded Raft: one publishes
-nothing, one its events and its whole journal to a NATS server with JetStream, and its
-events to a webhook as well.
+Clusters, one after the other, each of three members on embedded Raft: `off` publishes
+nothing; `published` its events and its whole journal to a NATS server with JetStream, and
+its events to a webhook; `everything` besides its traces (all of quiet life, too), metrics
+(every 10 s) and logs to a receiver of OTLP over HTTP.  Servers and receivers share the
+machine.
 """
 
 import argparse
@@ -12,19 +15,21 @@ import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
 from regnal.demo.cluster import Amend, Document, Member, as_it_is
+from regnal.messages.base import Seconds
 from tests.servers.members import EmbeddedRaft, Stage, stage
 from tests.servers.nats import NatsServer
+from tests.servers.otlp import http_collector
 from tests.servers.webhook import receiving
 
-IDLE = 60.0
-"""Seconds for which nothing happens but heartbeats and the client's rows."""
+MINUTE = 60.0
 
 
 class Cost(NamedTuple):
@@ -32,7 +37,8 @@ class Cost(NamedTuple):
     """Seconds without an acknowledged commit, of each switchover."""
 
     idle_cpu: float
-    """Seconds of CPU of the three daemons in IDLE seconds."""
+    """Seconds of CPU of the three daemons in a minute in which nothing happens but
+    heartbeats and the client's rows."""
 
     busy_cpu: float
     """Seconds of CPU of the three daemons, of each switchover."""
@@ -40,15 +46,25 @@ class Cost(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=6)
-    rounds = parser.parse_args().rounds
-    show("off", measured(as_it_is, rounds))
-    with everything() as on:
-        show("on", measured(on, rounds))
+    parser.add_argument("--rounds", type=int, default=6, help="switchovers of each")
+    parser.add_argument("--quiet", type=float, default=MINUTE, help="seconds of it")
+    parser.add_argument("which", nargs="*", default=list(WHICH), metavar="WHICH")
+    wanted = parser.parse_args()
+    for which in wanted.which:
+        if which not in WHICH:
+            parser.error(f"{which!r} is none of {', '.join(WHICH)}")
+    for which in wanted.which:
+        with WHICH[which]() as amend:
+            show(which, measured(amend, wanted.rounds, wanted.quiet))
 
 
 @contextlib.contextmanager
-def everything() -> Iterator[Amend]:
+def off() -> Iterator[Amend]:
+    yield as_it_is
+
+
+@contextlib.contextmanager
+def published() -> Iterator[Amend]:
     with (
         tempfile.TemporaryDirectory() as folder,
         NatsServer(Path(folder)) as server,
@@ -60,17 +76,47 @@ def everything() -> Iterator[Amend]:
             document["webhooks"] = [{"url": receiver.url, "secret": "between us"}]
 
         yield amend
-        print(f"     {server.count('REGNAL_EVENTS')} events in the stream,", end=" ")
+        print(
+            f"{'':>10} {server.count('REGNAL_EVENTS')} events in the stream,", end=" "
+        )
         print(f"{server.count('REGNAL_JOURNAL')} records,", end=" ")
         print(f"{len(receiver.received)} calls of the webhook")
 
 
-def measured(amend: Amend, rounds: int) -> Cost:
+@contextlib.contextmanager
+def everything() -> Iterator[Amend]:
+    with published() as publish, http_collector() as collector:
+
+        def amend(member: Member, document: Document) -> None:
+            publish(member, document)
+            document["otel"] = {
+                "endpoint": collector.endpoint,
+                "metrics": "on",
+                "logs": "on",
+                "sampling": 1,
+                "metrics_interval": 10,
+            }
+
+        yield amend
+        print(
+            f"{'':>10} {len(collector.spans)} spans, {len(collector.logs)} log", end=" "
+        )
+        print(f"records, {len(collector.points)} points of metrics")
+
+
+WHICH: Mapping[str, Callable[[], AbstractContextManager[Amend]]] = {
+    "off": off,
+    "published": published,
+    "everything": everything,
+}
+
+
+def measured(amend: Amend, rounds: int, quiet: Seconds) -> Cost:
     with stage(EmbeddedRaft(), amend) as cluster:
         cluster.wait_until_complete()
         began = cpu(cluster)
-        time.sleep(IDLE)
-        idle = cpu(cluster) - began
+        time.sleep(quiet)
+        idle = (cpu(cluster) - began) * MINUTE / quiet
         began = cpu(cluster)
         outages = [switchover(cluster) for _ in range(rounds)]
         return Cost(outages, idle, (cpu(cluster) - began) / rounds)
@@ -96,8 +142,8 @@ def cpu(cluster: Stage) -> float:
 def show(what: str, cost: Cost) -> None:
     outages = sorted(cost.outages)
     print(
-        f"{what:>4} switchover: {statistics.median(outages):.2f} s without a commit "
-        f"({outages[0]:.2f} to {outages[-1]:.2f}); CPU of a daemon: "
+        f"{what:>10} switchover: {1000 * statistics.median(outages):.0f} ms without a "
+        f"commit ({1000 * outages[0]:.0f} to {1000 * outages[-1]:.0f}); CPU of a daemon: "
         f"{cost.idle_cpu / 3:.2f} s a quiet minute, {cost.busy_cpu / 3:.2f} s a switchover"
     )
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from regnal.messages.base import Seconds
+
 
 class Outgoing(NamedTuple):
     """One message for a broker."""
@@ -17,3 +19,20 @@ class NotSent(Exception):
 
     What was not sent is sent again, whole.
     """
+
+    def __init__(self, why: str, after: Seconds = 0.0) -> None:
+        """`after`: for so long the receiver does not want to be asked again."""
+        super().__init__(why)
+        self.after = after
+
+
+class PartlyTaken(Exception):
+    """The receiver refuses a part for good, perhaps all of it; the text says why.
+
+    Nothing is sent again: it would be refused again, and the rest come twice.
+    """
+
+    def __init__(self, why: str, *, taken: int, refused: int) -> None:
+        super().__init__(why)
+        self.taken = taken
+        self.refused = refused

@@ -73,7 +73,7 @@ class Outbox:
         """What the consumer kept at the last place; None: nothing."""
 
         is_new = not self._load()
-        self._saved = self._trail[-1] if self._trail else None
+        self._saved = self._state if self._trail else None
         if is_new and begin_after is not None and begin_after.number:
             self._trail.append(begin_after)
         self._taken: Place | None = None
@@ -125,12 +125,17 @@ class Outbox:
     def save(self) -> None:
         """Bring the place to the disk, if it is another: that of a new consumer, too,
         which may not send anything for long.  Raises OSError."""
-        if not self._trail or self._trail[-1] == self._saved:
+        if not self._trail or self._state == self._saved:
             return
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         content = {"format": FORMAT, "trail": list(self._trail), "memory": self.memory}
         replace_file(self._path, json_bytes(content) + b"\n")
-        self._saved = self._trail[-1]
+        self._saved = self._state
+
+    @property
+    def _state(self) -> tuple[Place, JsonText | None]:
+        """A consumer may know more without another record: time has passed."""
+        return self._trail[-1], self.memory
 
     def close(self) -> None:
         """Let go of the file that is being read."""

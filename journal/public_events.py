@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from regnal.events.cloud import CloudEvent, Reporter, Said, cloud_event
 from regnal.events.incidents import JournalGap
 from regnal.events.memory import NOTHING, Memory
+from regnal.events.tracing import TraceName
 from regnal.events.translate import KINDS, translate
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.places import RecordNumber
@@ -40,6 +41,11 @@ class EventReader:
     @property
     def memory(self) -> JsonText:
         return self._memory.model_dump_json(exclude_defaults=True)
+
+    @property
+    def incident(self) -> TraceName | None:
+        """The name of the one that goes on; None: none does."""
+        return self._memory.unsettled[-1] if self._memory.unsettled else None
 
     def read(self, record: Record) -> Sequence[CloudEvent]:
         """What is held, and what this program does not know, tells nothing."""

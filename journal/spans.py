@@ -19,7 +19,7 @@ from regnal.events.spans.weaver import Weaver
 from regnal.journal.decoding import Undecodable, envelope_of
 from regnal.journal.reader import Record
 from regnal.journal.stamps import Microseconds
-from regnal.messages.base import JsonText, Message, Seconds
+from regnal.messages.base import Instant, JsonText, Message, Seconds
 from regnal.messages.envelope import Envelope
 
 _TYPE = re.compile(rb'"type":"(\w+)"')
@@ -75,6 +75,11 @@ class SpanReader:
         if not _is_sound(envelope):
             return ()
         return self._weaver.weave(envelope)
+
+    def tick(self, at: Instant) -> Sequence[Span]:
+        """It is so late, and all that is written was read: an idle member writes nothing
+        for long."""
+        return self._weaver.tick(at)
 
     def finish(self) -> Sequence[Span]:
         """The journal ends here: what is under way, as far as it is known."""

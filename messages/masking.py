@@ -65,7 +65,7 @@ def masked(value: Any) -> Any:
         return {
             name: MASK
             if SECRET_NAME.search(name) and inner is not None
-            else masked(_without_path(inner) if name == "webhooks" else inner)
+            else masked(_PUBLISHING.get(name, _as_it_is)(inner))
             for name, inner in value.items()
         }
     if isinstance(value, list):
@@ -85,6 +85,22 @@ def _without_path(webhooks: Any) -> Any:
         else one
         for one in webhooks
     ]
+
+
+def _without_headers(otel: Any) -> Any:
+    """Whatever the name of a header is, its value may be what lets us in."""
+    headers = otel.get("headers") if isinstance(otel, dict) else None
+    if not isinstance(headers, dict):
+        return otel
+    return {**otel, "headers": dict.fromkeys(headers, MASK)}
+
+
+def _as_it_is(section: Any) -> Any:
+    return section
+
+
+_PUBLISHING = {"webhooks": _without_path, "otel": _without_headers}
+"""Sections with secrets under names that do not say so."""
 
 
 def masked_text(text: str, mask: Masking = lambda secret: MASK) -> str:

@@ -1,19 +1,13 @@
-"""`GET /metrics`: the snapshot's values in Prometheus' text format.
+"""`GET /metrics`: the snapshot's values.
 
 The names are the peer's, so that existing dashboards and alerts go on working.
 """
 
 import json
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
 
+from regnal.bridges.metric import Measured, Metric, Sample
 from regnal.messages.status import StatusSnapshot
-
-
-class Metric(NamedTuple):
-    name: str
-    type: Literal["gauge", "counter"]
-    help: str
-
 
 METRICS = (
     Metric("patroni_version", "gauge", "Version, two digits to each part."),
@@ -144,25 +138,13 @@ METRICS = (
 )
 
 
-def exposition(snapshot: StatusSnapshot) -> str:
-    """The document; a value that the snapshot does not have is 0 (METRICS-02)."""
+def measured(snapshot: StatusSnapshot) -> Sequence[Measured]:
+    """All of them; a value that the snapshot does not have is 0 (METRICS-02)."""
     values: dict[str, float] = json.loads(snapshot.metrics)
     values["patroni_dcs_last_seen"] = snapshot.dcs_last_seen
-    labels = "{" + labels_of(snapshot) + "}"
-    lines: list[str] = []
-    for name, kind, text in METRICS:
-        lines += (
-            f"# HELP {name} {text}",
-            f"# TYPE {name} {kind}",
-            f"{name}{labels} {values.get(name, 0)}",
-        )
-    return "\n".join(lines) + "\n"
+    return [Measured(one, (Sample(values.get(one.name, 0)),)) for one in METRICS]
 
 
-def labels_of(snapshot: StatusSnapshot) -> str:
-    """What tells the metrics of members apart, as it stands between the braces."""
-    return f'scope="{_escape(snapshot.scope)}",name="{_escape(snapshot.name)}"'
-
-
-def _escape(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def labels_of(snapshot: StatusSnapshot) -> Mapping[str, str]:
+    """What tells the metrics of members apart."""
+    return {"scope": snapshot.scope, "name": snapshot.name}

@@ -5,11 +5,12 @@ old by one assignment, so that readers need no lock.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regnal.bridges.http import health
 from regnal.bridges.http.health import Moment, Question
-from regnal.bridges.http.metrics import exposition
+from regnal.bridges.http.metrics import labels_of, measured
 from regnal.bridges.http.responses import (
     JSON,
     TEXT,
@@ -19,6 +20,7 @@ from regnal.bridges.http.responses import (
     status_line,
     text,
 )
+from regnal.bridges.metric import Measured, exposition
 from regnal.messages.base import Instant, JsonText, MemberName
 from regnal.messages.status import StatusSnapshot
 
@@ -86,7 +88,7 @@ def serve(
         "history": _document(form, snapshot.history),
         "config": _document(form, snapshot.config, "There is no config key"),
         "failsafe": _document(form, snapshot.failsafe, "There is no failsafe key"),
-        "metrics": form.render(Response(200, exposition(snapshot).encode(), TEXT)),
+        "metrics": form.render(metrics(snapshot)),
     }
     return Served(
         snapshot=snapshot,
@@ -96,6 +98,12 @@ def serve(
         documents=documents,
         incidents=incidents,
     )
+
+
+def metrics(snapshot: StatusSnapshot, more: Sequence[Measured] = ()) -> Response:
+    """In Prometheus' text format."""
+    whole = exposition(labels_of(snapshot), [*measured(snapshot), *more])
+    return Response(200, whole.encode(), TEXT)
 
 
 def _document(form: Format, body: str | None, otherwise: str = "") -> Rendered:

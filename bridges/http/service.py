@@ -9,7 +9,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,19 +19,21 @@ from regnal.bridges.http.event_stream import EventDesk
 from regnal.bridges.http.explaining import ExplainDesk, explain
 from regnal.bridges.http.http1 import Answer, Request, Stream
 from regnal.bridges.http.journal_stream import JournalReader, journal
-from regnal.bridges.http.metrics import exposition, labels_of
+from regnal.bridges.http.metrics import measured
 from regnal.bridges.http.options import RestOptions
 from regnal.bridges.http.reads import (
     NO_INCIDENTS,
     check,
+    metrics,
     nothing_known,
     read,
     serve,
     serve_incidents,
     split,
 )
-from regnal.bridges.http.responses import TEXT, Format, Rendered, Response, text
+from regnal.bridges.http.responses import Format, Rendered, Response, text
 from regnal.bridges.http.stamp_header import STAMP_HEADER, with_stamp
+from regnal.bridges.metric import Measured
 from regnal.messages.base import JsonText, MemberName, Message, RequestId, Seconds
 from regnal.messages.requests import Caller, RequestAnswered, RequestRejected
 from regnal.messages.status import StatusSnapshot
@@ -48,8 +50,8 @@ _STAMP_KEY = STAMP_HEADER.lower()
 Say = Callable[[Message], bool]
 """Says a message without waiting; False: too many wait already."""
 
-MoreMetrics = Callable[[str], str]
-"""Further lines of GET /metrics, each with these labels; quick, from any thread."""
+MoreMetrics = Callable[[], Sequence[Measured]]
+"""What GET /metrics has beside the snapshot's values; quick, from any thread."""
 
 
 class Service:
@@ -95,6 +97,11 @@ class Service:
         self._served = serve(snapshot, self.format, incidents)
 
     # From any thread.
+
+    def measured(self) -> Sequence[Measured]:
+        """What GET /metrics would tell; from any thread."""
+        more = self._more_metrics() if self._more_metrics is not None else ()
+        return [*measured(self._served.snapshot), *more]
 
     def publish(self, snapshot: StatusSnapshot) -> None:
         with self._replacing:
@@ -175,17 +182,13 @@ class Service:
                 request.is_costly = True
                 return self._guarded(request, self._explain(query))
             if name == "metrics" and request.method == "GET" and self._more_metrics:
-                return self._metrics(served.snapshot, self._more_metrics)
+                return metrics(served.snapshot, self._more_metrics())
             brief = request.method != "GET"
             return read(served, request.target, self._clock(), brief=brief)
         route = writes.route_of(request)
         if route is None:
             return text(501, f"Unsupported method ('{request.method}')")
         return self._guarded(request, self._order(request, route))
-
-    def _metrics(self, snapshot: StatusSnapshot, more: MoreMetrics) -> Response:
-        whole = exposition(snapshot) + more(labels_of(snapshot))
-        return Response(200, whole.encode(), TEXT)
 
     async def _guarded(
         self, request: Request, allowed: Coroutine[Any, Any, Answer]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import urllib3
 
 from regnal.bridges.outgoing import NotSent
+from regnal.bridges.web_trouble import reason_of
 from regnal.messages.base import Seconds
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -88,7 +89,9 @@ class WebhookSender:
                 redirect=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise NotSent(f"webhook {options.shown}: {_reason(error)}") from error
+            raise NotSent(
+                f"webhook {options.shown}: {reason_of(error, 'cafile')}"
+            ) from error
         if 200 <= answer.status < 300:
             return
         said = answer.data[:SHOWN].decode(errors="replace").strip()
@@ -149,18 +152,3 @@ def _key(secret: str) -> bytes:
         except binascii.Error:
             pass  # it only looks like one
     return secret.encode()
-
-
-def _reason(error: Exception) -> str:
-    """Without the library's objects, and without the URL."""
-    while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
-        error = error.reason
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return "its name is not known"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a TimeoutError, too
-        return str(error.__cause__ or "it cannot be reached")
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return "it does not answer in time"
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return f"its certificate is refused: {error}; see cafile"
-    return str(error) or type(error).__name__

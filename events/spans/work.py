@@ -108,6 +108,7 @@ def _begin_intent(loom: Loom, envelope: Envelope[Message]) -> list[Span]:
     if isinstance(intent, operations.FollowLeader):
         episode.awaits_stream = intent.upstream is not None
     if isinstance(intent, operations.BecomePrimary):
+        episode.awaits_stream = False  # it had lost that of the former leader
         _begin_promotion(loom, now)
     if _is_return(intent, episode):
         episodes.phase(episode, "rejoin", now, {})

@@ -17,16 +17,19 @@ import click
 
 from regnal.bridges.http.options import ClientOptions
 from regnal.bridges.nats.options import NatsOptions
+from regnal.bridges.otlp.options import OtlpOptions
 from regnal.cli.journal_choice import JournalNotReadable, as_moment
 from regnal.cli.progress import progress_shown
 from regnal.configuration.checking import with_defaults
+from regnal.configuration.consistency import otel_problems
 from regnal.configuration.local import LocalSource
 from regnal.configuration.problems import ConfigurationError
-from regnal.configuration.schema_publishing import NATS
+from regnal.configuration.schema_publishing import NATS, OTEL
 from regnal.configuration.tree import Document
 from regnal.replay.case import Case, opened
 from regnal.replay.sources.places import KINDS
-from regnal.runtime.options import ctl_options, nats_client
+from regnal.runtime.options import ctl_options
+from regnal.runtime.outgoing_options import nats_client, otel_client
 
 VARIABLE = "REGNAL_JOURNAL_DIR"
 """The directory that is read where no place is given."""
@@ -80,7 +83,8 @@ config_option = click.option(
     "--config",
     "config_file",
     type=click.Path(exists=True, path_type=Path),
-    help="A configuration that says how to speak to members (ctl) and to NATS (nats).",
+    help="A configuration that says how to speak to members (ctl), to NATS (nats) and "
+    "to a collector (otel).",
 )
 insecure_option = click.option(
     "-k", "--insecure", is_flag=True, help="Do not verify the certificates of members."
@@ -150,6 +154,20 @@ def nats_account(options: PlaceOptions) -> NatsOptions | None:
     if "nats" not in document:
         return None
     return nats_client(with_defaults(NATS, document["nats"]))
+
+
+def collector_options(
+    options: PlaceOptions, endpoint: str, protocol: str | None
+) -> OtlpOptions:
+    """How to speak to the collector at this URL: as the section `otel` says, if there is
+    a configuration, but for what is given here."""
+    section = {**_document(options).get("otel", {}), "endpoint": endpoint}
+    if protocol is not None:
+        section["protocol"] = protocol
+    problems = otel_problems(section)
+    if problems:
+        raise click.UsageError("\n".join(map(str, problems)))
+    return otel_client(with_defaults(OTEL, section))
 
 
 def _document(options: PlaceOptions) -> Document:

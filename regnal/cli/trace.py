@@ -13,11 +13,13 @@ from regnal.cli.explanation import coloured
 from regnal.cli.places import (
     PLACES_HELP,
     PlaceOptions,
+    collector_options,
     opened_places,
     place_options,
     tell_troubles,
 )
 from regnal.cli.progress import progress_shown
+from regnal.cli.trace_sending import send
 from regnal.events.spans.otlp_json import export_request
 from regnal.events.spans.span import Span
 from regnal.journal.stamps import wall_text
@@ -39,7 +41,8 @@ Tell an incident as a trace: which member did what, when, for how long, and by w
 
 All members' spans of one incident have one trace id; docs/tracing.md has their names.
 {PLACES_HELP}
--f otlp-json writes a line for each trace, as the file receivers of collectors read it.
+-f otlp-json writes a line for each trace, as the file receivers of collectors read it;
+--endpoint sends them to a collector instead (TLS and headers: otel in --config).
 Exit status 1: there is no such trace; 2: there is no journal.
 
 \b
@@ -48,6 +51,7 @@ Examples:
   regnal trace export -f waterfall pg1.journal pg2.journal pg3.journal
   regnal trace export -i reign-4711 journals -o failover.svg
   regnal trace export --all --since 1d http://127.0.0.1:8008 > traces.jsonl
+  regnal trace export --endpoint http://127.0.0.1:4318 journals
 """
 
 
@@ -90,6 +94,16 @@ def trace_command() -> None:
     metavar="SHARE",
     help="Also this share (0 to 1) of what is no incident, heartbeats among it.",
 )
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    help="Send it to this collector, over OTLP: http://10.0.0.9:4318.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["http/protobuf", "grpc"]),
+    help="Of --endpoint; without it that of --config, or http/protobuf.",
+)
 @place_options
 def export_command(
     incident: str,
@@ -98,9 +112,18 @@ def export_command(
     form: Form | None,
     output: TextIO,
     share: float,
+    endpoint: str | None,
+    protocol: str | None,
     **places: Any,
 ) -> None:
     options = PlaceOptions(**places)
+    if endpoint is not None and (is_list or form is not None):
+        raise click.UsageError("--endpoint sends: without --list and --format")
+    if endpoint is None and protocol is not None:
+        raise click.UsageError("--protocol is that of --endpoint, which is missing")
+    collector = (
+        collector_options(options, endpoint, protocol) if endpoint is not None else None
+    )
     with opened_places(options) as case:
         tell_troubles(case)
         with progress_shown() as progress:
@@ -114,14 +137,17 @@ def export_command(
         chosen = traces if is_all else (find(traces, incident),)
     except NoSuchTrace as error:
         raise click.ClickException(str(error)) from error
+    if collector is not None:
+        send(spans_in(chosen), collector)
+        return
     if form == "svg" and len(chosen) > 1:
         raise click.UsageError("a picture shows one trace: name it with --incident")
     _tell(chosen, form, output)
 
 
-def spans_in(traces: Iterable[Trace]) -> Iterable[Span]:
+def spans_in(traces: Iterable[Trace]) -> list[Span]:
     """What a collector is sent of them."""
-    return (span for trace in traces for span in trace.spans)
+    return [span for trace in traces for span in trace.spans]
 
 
 def _form_of(output: TextIO) -> Form:

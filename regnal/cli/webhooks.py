@@ -16,7 +16,8 @@ from regnal.configuration.local import LocalSource
 from regnal.configuration.problems import ConfigurationError
 from regnal.configuration.schema import LOCAL
 from regnal.configuration.tree import Document
-from regnal.runtime.options import Configured, journal_options, webhook_options
+from regnal.runtime.options import Configured, journal_options
+from regnal.runtime.outgoing_options import webhook_options
 from regnal.runtime.publishing import dead_letters
 
 HELP = """\

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from regnal.configuration.addresses import parse_address, parse_addresses
 from regnal.configuration.checking import required
 from regnal.configuration.merging import local_controlled_parameters
-from regnal.configuration.problems import Problem
+from regnal.configuration.problems import Problem, shown
 from regnal.configuration.schema import LOCAL
 from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
+from regnal.messages.masking import masked_text
 
 _ADDRESSES_OF_STORES = {
     "etcd": ("host", "hosts", "url", "proxy", "srv"),
@@ -38,6 +39,7 @@ def problems_of_daemon(document: Document) -> list[Problem]:
         *_log(document),
         *_nats(document),
         *_webhooks(document),
+        *_otel(document),
     ]
 
 
@@ -202,6 +204,64 @@ def _webhooks(document: Document) -> Iterator[Problem]:
                 "give each webhook a name of its own",
             )
         seen.add(name)
+
+
+def otel_problems(otel: Document) -> list[Problem]:
+    """What keeps anybody, `regnal trace` too, from using this section."""
+    return list(_otel({"otel": otel}))
+
+
+def _otel(document: Document) -> Iterator[Problem]:
+    if "otel" not in document:
+        return
+    otel = document["otel"]
+    trouble = _trouble_of_endpoint(otel.get("endpoint", ""))
+    if trouble:
+        yield Problem("otel.endpoint", trouble, _ENDPOINT)
+    if "keyfile" in otel and "certfile" not in otel:
+        yield Problem(
+            "otel.certfile", "is missing beside keyfile", "write both or none"
+        )
+    for name, value in otel.get("headers", {}).items():
+        if not _HEADER.fullmatch(name):
+            yield Problem(
+                "otel.headers",
+                f"{shown(name)} is no name of a header",
+                "write letters, digits and -",
+            )
+        elif not value.isascii() or not value.isprintable():
+            yield Problem(
+                f"otel.headers.{name}",
+                "has a character that no header may have",
+                "write printable ASCII",
+            )
+
+
+def _trouble_of_endpoint(endpoint: str) -> str:
+    """Empty: none."""
+    if not endpoint:
+        return "is missing"
+    written = shown(masked_text(endpoint))
+    try:
+        parts = urlsplit(endpoint)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return f"{written} is no URL"
+    if parts.scheme not in ("http", "https") or not has_host:
+        return f"{written} is no URL with http:// or https://"
+    if parts.query or parts.fragment:
+        return f"{written} has more than a host and a path"
+    if _SIGNAL.search(parts.path):
+        return f"{written} ends with the path of one signal"
+    return ""
+
+
+_ENDPOINT = (
+    "write the collector's base URL, such as http://10.0.0.9:4318 (for grpc "
+    "http://10.0.0.9:4317); /v1/traces and so on are appended"
+)
+_SIGNAL = re.compile(r"/v1/(traces|metrics|logs)/?$")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _unused(document: Document) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote
 
 from regnal.configuration.problems import ConfigurationError, Problem
 from regnal.configuration.reading import is_unicode, read_yaml
@@ -211,7 +212,11 @@ _OWN_GROUPS = (
     _Group(
         "OTEL_",
         ("otel",),
-        scalars="ENDPOINT",
+        scalars=(
+            "ENDPOINT PROTOCOL CAFILE CERTFILE KEYFILE COMPRESSION TIMEOUT TRACES METRICS "
+            "LOGS SAMPLING METRICS_INTERVAL"
+        ),
+        mappings="HEADERS RESOURCE_ATTRIBUTES",
     ),
 )
 
@@ -277,6 +282,65 @@ def take_environment(environ: MutableMapping[str, str]) -> tuple[Tree, list[str]
     if problems:
         raise ConfigurationError(*problems)
     return tree, _likely_mistakes(environ)
+
+
+def standard_telemetry(environ: Mapping[str, str]) -> Tree:
+    """What OpenTelemetry's own variables say for the section `otel`.
+
+    They are addressed to every program in this environment: they stay there, and count
+    for us only where the section says that we export.  Raises ConfigurationError.
+    """
+    tree = Tree()
+    problems: list[Problem] = []
+    for name, path in STANDARD.items():
+        text = environ.get(name, "")
+        if not text:
+            continue
+        if not is_unicode(text):
+            problems.append(Problem(name, "is not UTF-8 text", "write it in UTF-8"))
+        elif path[-1] in ("headers", "resource_attributes"):
+            _put_pairs(tree, name, path, text, problems)
+        else:
+            unit = "ms" if name == _INTERVAL and text.isdigit() else ""
+            tree.put(path, text + unit, Origin(name, text=text))
+    if problems:
+        raise ConfigurationError(*problems)
+    return tree
+
+
+def _put_pairs(
+    tree: Tree, name: str, path: tuple[str, ...], text: str, problems: list[Problem]
+) -> None:
+    """`key=value,key=value`, each percent-encoded."""
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = pair.partition("=")
+        key, value = unquote(key.strip()), unquote(value.strip())
+        if not key or not equals or not is_unicode(value):
+            problems.append(
+                Problem(name, "has a part without key=value", "write key=value,...")
+            )
+        else:
+            tree.put((*path, key), value, Origin(name, text=value))
+
+
+_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
+
+STANDARD: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": ("otel", "endpoint"),
+        "OTEL_EXPORTER_OTLP_PROTOCOL": ("otel", "protocol"),
+        "OTEL_EXPORTER_OTLP_HEADERS": ("otel", "headers"),
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": ("otel", "cafile"),
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": ("otel", "certfile"),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": ("otel", "keyfile"),
+        "OTEL_EXPORTER_OTLP_COMPRESSION": ("otel", "compression"),
+        _INTERVAL: ("otel", "metrics_interval"),
+        "OTEL_RESOURCE_ATTRIBUTES": ("otel", "resource_attributes"),
+        "OTEL_SERVICE_NAME": ("otel", "resource_attributes", "service.name"),
+    }
+)
+"""https://opentelemetry.io/docs/specs/otel/protocol/exporter/; the last counts.  Not its
+OTEL_EXPORTER_OTLP_TIMEOUT, whose unit implementations do not agree on."""
 
 
 def take_own(environ: MutableMapping[str, str]) -> Tree:

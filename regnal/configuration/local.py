@@ -12,6 +12,7 @@ from regnal.configuration.checking import check
 from regnal.configuration.consistency import problems_of_daemon, remarks
 from regnal.configuration.environment import (
     WHOLE_CONFIGURATION,
+    standard_telemetry,
     take_environment,
     take_own,
 )
@@ -53,6 +54,8 @@ class LocalSource:
         taken = self._taken
         below = read_path(taken.file) if taken.file else taken.instead
         tree = overlay(below, taken.above)
+        if "otel" in tree.data:
+            tree = overlay(standard_telemetry(self._environ), tree)
         if is_complete and not tree.data:
             raise self._nothing()
         modernise_local(tree)

@@ -19,6 +19,7 @@ _PINNED = (
     ("journal", "dir"),
     ("nats",),
     ("webhooks",),
+    ("otel",),
     ("thread_pool_size",),
     ("thread_stack_size",),
 )

@@ -31,7 +31,7 @@ from regnal.configuration.schema_postgresql import (
     DYNAMIC_POSTGRESQL,
     LOCAL_POSTGRESQL,
 )
-from regnal.configuration.schema_publishing import NATS, SWITCH, WEBHOOKS
+from regnal.configuration.schema_publishing import NATS, OTEL, SWITCH, WEBHOOKS
 from regnal.configuration.schema_stores import STORES
 
 MIN_TTL = 20
@@ -166,7 +166,6 @@ _INCIDENTS = Section(
     {"explain": Option(Choice(("on", "off"), SWITCH), default="on")},
     always=True,
 )
-_OTEL = Section({"endpoint": Option(Text())}, others=Option(Scalar()))
 
 _SLOT = Section(
     {
@@ -311,7 +310,7 @@ LOCAL = Section(
             "incidents": _INCIDENTS,
             "nats": NATS,
             "webhooks": WEBHOOKS,
-            "otel": _OTEL,
+            "otel": OTEL,
             "citus": _CITUS,
             **STORES,
         }

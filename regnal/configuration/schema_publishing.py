@@ -1,10 +1,13 @@
-"""The options of what goes out: NATS and webhooks (docs/events.md)."""
+"""The options of what goes out: NATS and webhooks (docs/events.md), and telemetry
+(docs/telemetry.md)."""
 
 from regnal.configuration.kinds import (
     Choice,
     Integer,
     Items,
     Option,
+    Real,
+    Scalar,
     Section,
     Size,
     Text,
@@ -62,3 +65,25 @@ WEBHOOK = Section(
 )
 
 WEBHOOKS = Items(WEBHOOK)
+
+OTEL = Section(
+    {
+        "endpoint": Option(Text()),
+        "protocol": Option(
+            Choice(("http/protobuf", "grpc"), {"http": "http/protobuf"}),
+            default="http/protobuf",
+        ),
+        "headers": Section(others=_SECRET),
+        "cafile": Option(Text()),
+        "certfile": Option(Text()),
+        "keyfile": Option(Text()),
+        "compression": Option(Choice(("none", "gzip")), default="none"),
+        "timeout": Option(Time(whole=False, minimum=0.1, maximum=300), default=10.0),
+        "traces": _ON,
+        "metrics": _OFF,
+        "logs": _OFF,
+        "sampling": Option(Real(minimum=0, maximum=1), default=0.0),
+        "metrics_interval": Option(Time(minimum=1, maximum=86400), default=60),
+        "resource_attributes": Section(others=Option(Scalar())),
+    }
+)

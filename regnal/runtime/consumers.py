@@ -68,6 +68,9 @@ class EventTeller:
     def remember(self, memory: JsonText | None) -> None:
         self._reader = EventReader(self._reporter, memory)
 
+    def tick(self) -> None:
+        """Events are told at once."""
+
     def events_of(self, items: Sequence[Item]) -> list[CloudEvent]:
         events: list[CloudEvent] = []
         for item in items:
@@ -132,6 +135,9 @@ class JournalToBroker:
 
     def remember(self, memory: JsonText | None) -> None:
         """Each record is whole by itself."""
+
+    def tick(self) -> None:
+        """What is written was read."""
 
     def understand(self, items: Sequence[Item]) -> list[Outgoing]:
         subject = subject_of(self._scope, self._member)

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from regnal.bridges.http.bridge import HttpBridge
 from regnal.bridges.http.explaining import Question as Asked
 from regnal.bridges.http.explaining import Told
 from regnal.bridges.http.prober import is_alive
+from regnal.bridges.metric import Measured
 from regnal.bridges.postgres.bridge import PostgresBridge
 from regnal.bridges.watchdog.bridge import WatchdogBridge
 from regnal.bridges.watchdog.last_reset import last_reset
@@ -41,7 +43,7 @@ from regnal.messages.operations import DemotePostgres
 from regnal.messages.reasons import because
 from regnal.runtime.bus import Bus
 from regnal.runtime.configuration_bridge import ConfigurationBridge
-from regnal.runtime.deferred import DeferredEvents, publishers_of
+from regnal.runtime.deferred import DeferredEvents, metrics_senders_of, publishers_of
 from regnal.runtime.explaining import Explainer, Question, earlier, http_status
 from regnal.runtime.incident_keeper import IncidentKeeper
 from regnal.runtime.journal_witness import JournalWitness
@@ -55,8 +57,8 @@ from regnal.runtime.options import (
 )
 from regnal.runtime.other_clocks import OtherClocks
 from regnal.runtime.process_bridge import ProcessBridge
-from regnal.runtime.publisher import Publisher
-from regnal.runtime.publishing_metrics import exposition
+from regnal.runtime.publisher import Publisher, Publishing
+from regnal.runtime.publishing_metrics import measured
 from regnal.runtime.recalling import Here, recall
 from regnal.runtime.service_manager import ServiceManager
 from regnal.runtime.stalls import StallWatch
@@ -107,6 +109,11 @@ class Daemon:
         self._explainer.reconfigure(effective.settings.api_url, self._client)
         self._process = ProcessBridge(self._bus.voice("process"))
         self._publishers = self._make_publishers(effective)
+        self._metrics_senders = metrics_senders_of(
+            effective,
+            (self._settings.scope, self._settings.name),
+            lambda: self._http.measured(),
+        )
         self._postgres = PostgresBridge(
             postgres_options(effective, self._arena_max),
             self._bus.voice("postgres"),
@@ -117,6 +124,7 @@ class Daemon:
         self._dcs = DcsBridge(self._store, self._bus.voice("dcs"), boot_clock)
         self._bridges: tuple[Bridge, ...] = (
             *self._publishers,  # stopped last: they tell of the end, too
+            *self._metrics_senders,
             IncidentKeeper(
                 self._bus.voice(IncidentKeeper.name),
                 self._journal.pins,
@@ -270,7 +278,7 @@ class Daemon:
                 lambda: self._journal.head.number,
                 self._journal.wait_beyond,
             ),
-            more_metrics=self._tell_of_publishers if self._publishers else None,
+            more_metrics=self._measure_publishers if self._publishing else None,
             ask_postgres=self._postgres.takes_writes,
         )
 
@@ -292,8 +300,12 @@ class Daemon:
             http_status(explained), explained.output or explained.error.encode()
         )
 
-    def _tell_of_publishers(self, labels: str) -> str:
-        return exposition(labels, self._publishers)
+    def _measure_publishers(self) -> Sequence[Measured]:
+        return measured(self._publishing)
+
+    @property
+    def _publishing(self) -> Sequence[Publishing]:
+        return (*self._publishers, *self._metrics_senders)
 
     def _open_store(self, effective: Effective) -> Store:
         where = dcs_options(effective)

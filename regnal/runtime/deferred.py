@@ -1,20 +1,25 @@
-"""Public events, imported when they are used: who publishes nothing pays nothing."""
+"""Public events and telemetry, imported when they are used: who publishes nothing pays
+nothing."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from regnal.bridges.contract import Bridge
 from regnal.bridges.http.event_stream import EventFrame, EventQuestion
+from regnal.bridges.metric import Measured
 from regnal.journal.moments import parse_moment
 from regnal.journal.places import RecordNumber
 from regnal.journal.stamps import wall_clock
 from regnal.journal.writer import JournalWriter
 from regnal.messages.base import MemberName, Seconds
 from regnal.runtime.options import Configured
-from regnal.runtime.publisher import Publisher
+from regnal.runtime.outgoing_options import otel_options
+from regnal.runtime.publisher import Publisher, Publishing
 
 _PUBLISHING = "regnal.runtime.publishing"
+_TELEMETRY = "regnal.runtime.telemetry"
 _SERVING = "regnal.runtime.served_events"
 
 
@@ -26,13 +31,30 @@ def publishers_of(
 ) -> tuple[Publisher[Any], ...]:
     """See `regnal.runtime.publishing.publishers`; `whose`: scope and member."""
     document = configured.document
-    if "nats" not in document and not document.get("webhooks"):
+    if not ("nats" in document or document.get("webhooks") or "otel" in document):
         return ()
     library: Any = importlib.import_module(_PUBLISHING)
     found: tuple[Publisher[Any], ...] = library.publishers(
         configured, whose, directory, journal
     )
     return found
+
+
+def metrics_senders_of(
+    configured: Configured,
+    whose: tuple[str, MemberName],
+    measure: Callable[[], Sequence[Measured]],
+) -> "tuple[MetricsSender, ...]":
+    """Whatever sends metrics, if anything does; `whose`: scope and member."""
+    section = otel_options(configured)
+    if section is None or not section.metrics:
+        return ()
+    library: Any = importlib.import_module(_TELEMETRY)
+    return (library.metrics_to_collector(section, whose, measure),)
+
+
+class MetricsSender(Bridge, Publishing, Protocol):
+    """Sends metrics, and has some of its own."""
 
 
 class DeferredEvents:

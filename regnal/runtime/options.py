@@ -3,12 +3,10 @@
 Secrets go this way, and only this way: no message carries them.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from regnal.bridges.http.options import (
     BasicCredentials,
@@ -16,23 +14,18 @@ from regnal.bridges.http.options import (
     RestOptions,
     ServerCertificate,
 )
-from regnal.bridges.nats.options import NatsOptions, StreamPlan
 from regnal.bridges.postgres.options import (
     Credentials,
     PostgresOptions,
     RemoteSource,
 )
-from regnal.bridges.webhook.sender import WebhookOptions
 from regnal.configuration.addresses import HostPort, parse_address, parse_addresses
 from regnal.configuration.checking import with_defaults
 from regnal.configuration.published import api_address, postgres_address
 from regnal.configuration.schema_postgresql import CONNECTION_PARAMETERS
-from regnal.configuration.schema_publishing import WEBHOOK
 from regnal.configuration.schema_stores import STORES
 from regnal.configuration.tree import Document
 from regnal.journal.options import DAY, JournalOptions
-from regnal.messages.base import Bytes, Seconds
-from regnal.messages.masking import masked_text
 
 _DEFAULT_NAMESPACES = {"kubernetes": "default"}
 
@@ -71,36 +64,6 @@ class JournalPlace:
     """False: steps that decide who writes are not awaited on disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class NatsSection:
-    """The `nats` section."""
-
-    client: NatsOptions
-    events: bool
-    journal: bool
-    jetstream: bool
-    create_streams: bool
-    stream: str
-    journal_stream: str
-    subject_prefix: str
-    max_age: Seconds
-    max_bytes: Bytes
-    replicas: int
-
-    def plan(self, stream: str, subjects: str) -> StreamPlan | None:
-        """None: without JetStream."""
-        if not self.jetstream:
-            return None
-        return StreamPlan(
-            name=stream,
-            subjects=(subjects,),
-            create=self.create_streams,
-            max_age=self.max_age,
-            max_bytes=self.max_bytes,
-            replicas=self.replicas,
-        )
-
-
 def dcs_options(configuration: Configured) -> StoreOptions:
     """The store in use: of several the first in alphabetical order, as the peer
     takes it.  At least one section must be there."""
@@ -128,7 +91,7 @@ def postgres_options(
         data_dir=data_dir,
         config_dir=_absolute(postgresql.get("config_dir") or data_dir),
         config_base_name=postgresql["config_base_name"],
-        bin_dir=_optional_path(postgresql.get("bin_dir")),
+        bin_dir=optional_path(postgresql.get("bin_dir")),
         bin_names=postgresql.get("bin_name", {}),
         listen_addresses="*" if has_all else ",".join(hosts),
         port=str(port),
@@ -193,9 +156,9 @@ def ctl_options(configuration: Configured) -> ClientOptions:
     return ClientOptions(
         credentials=_basic(ctl) or _basic(restapi),
         insecure=ctl.get("insecure", False),
-        cacert=_optional_path(ctl.get("cacert") or restapi.get("cafile")),
-        certfile=_optional_path(ctl.get("certfile")),
-        keyfile=_optional_path(ctl.get("keyfile")),
+        cacert=optional_path(ctl.get("cacert") or restapi.get("cafile")),
+        certfile=optional_path(ctl.get("certfile")),
+        keyfile=optional_path(ctl.get("keyfile")),
         keyfile_password=ctl.get("keyfile_password"),
     )
 
@@ -216,68 +179,6 @@ def journal_options(effective: Configured) -> JournalPlace:
         options=JournalOptions(**given),
         fsync=section["fsync"],
     )
-
-
-def nats_options(configured: Configured) -> NatsSection | None:
-    """None: nothing is published to NATS."""
-    section = configured.document.get("nats")
-    if section is None or not section.get("servers"):
-        return None
-    return NatsSection(
-        client=nats_client(section),
-        events=section["events"] == "on",
-        journal=section["journal"] == "on",
-        jetstream=section["jetstream"] == "on",
-        create_streams=section["create_streams"] == "on",
-        stream=section["stream"],
-        journal_stream=section["journal_stream"],
-        subject_prefix=section["subject_prefix"],
-        max_age=section["max_age"],
-        max_bytes=section.get("max_bytes", -1),
-        replicas=section["replicas"],
-    )
-
-
-def nats_client(section: Mapping[str, Any]) -> NatsOptions:
-    """How to speak to the servers of a section `nats`."""
-    servers = tuple(section.get("servers", ()))
-    return NatsOptions(
-        servers=servers,
-        shown=masked_text(", ".join(servers)),
-        username=section.get("username"),
-        password=section.get("password"),
-        token=section.get("token"),
-        credentials=_optional_path(section.get("credentials")),
-        cafile=_optional_path(section.get("cafile")),
-        certfile=_optional_path(section.get("certfile")),
-        keyfile=_optional_path(section.get("keyfile")),
-    )
-
-
-def webhook_options(configured: Configured) -> tuple[WebhookOptions, ...]:
-    found = []
-    for section in configured.document.get("webhooks", ()):
-        full = with_defaults(WEBHOOK, section)
-        parts = urlsplit(full["url"])
-        found.append(
-            WebhookOptions(
-                name=full.get("name") or _short(full["url"]),
-                url=full["url"],
-                shown=f"{parts.scheme}://{parts.hostname}",
-                secret=full.get("secret"),
-                token=full.get("token"),
-                patterns=tuple(full.get("events", ())),
-                timeout=full["timeout"],
-                give_up_after=full["give_up_after"],
-                cafile=_optional_path(full.get("cafile")),
-            )
-        )
-    return tuple(found)
-
-
-def _short(url: str) -> str:
-    """Stands for a URL in names of files, and tells nobody what it was."""
-    return hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
 _JOURNAL_NAMES = {
@@ -309,9 +210,9 @@ def _certificate(section: Mapping[str, Any]) -> ServerCertificate | None:
         return None
     return ServerCertificate(
         certfile=_absolute(section["certfile"]),
-        keyfile=_optional_path(section.get("keyfile")),
+        keyfile=optional_path(section.get("keyfile")),
         keyfile_password=section.get("keyfile_password"),
-        cafile=_optional_path(section.get("cafile")),
+        cafile=optional_path(section.get("cafile")),
         ciphers=section.get("ciphers"),
         verify_client=section["verify_client"],
     )
@@ -339,7 +240,8 @@ def _lines(lines: list[str] | None) -> tuple[str, ...] | None:
     return None if lines is None else tuple(lines)
 
 
-def _optional_path(text: str | None) -> Path | None:
+def optional_path(text: str | None) -> Path | None:
+    """Absolute: programs that we start have another working directory."""
     return _absolute(text) if text else None
 
 

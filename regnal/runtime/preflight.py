@@ -51,7 +51,10 @@ _FILES = (
 )
 """Options that name a file which must be there."""
 
-_FILES_OF_PUBLISHING = (("nats", ("credentials", "cafile", "certfile", "keyfile")),)
+_FILES_OF_PUBLISHING = (
+    ("nats", ("credentials", "cafile", "certfile", "keyfile")),
+    ("otel", ("cafile", "certfile", "keyfile")),
+)
 """Without these nothing is published, which is no reason not to run."""
 
 

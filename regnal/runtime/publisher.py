@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from regnal.bridges.outgoing import NotSent
+from regnal.bridges.outgoing import NotSent, PartlyTaken
 from regnal.journal.outbox import Gap, Item, Outbox
 from regnal.journal.places import RecordNumber
 from regnal.messages.base import Command, JsonText, Seconds
 from regnal.messages.envelope import Envelope, PartName
+from regnal.runtime.trouble_log import Tally, TroubleLog
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,8 @@ IDLE: Seconds = 5.0
 
 FIRST_BACKOFF: Seconds = 0.5
 LONGEST_BACKOFF: Seconds = 30.0
-
-TELL_EVERY: Seconds = 60.0
-"""So often the log hears that the trouble is another one now."""
+LONGEST_ASKED_FOR: Seconds = 300.0
+"""Longer than that nobody may keep us waiting who says when to come again."""
 
 DRAIN_WITHIN: Seconds = 2.0
 """At the daemon's end, for what nobody has been told yet; the rest follows at its next
@@ -66,9 +66,15 @@ class Consumer(Protocol[P]):
         """What is to be sent of these; said once for each item, in their order."""
         ...
 
+    def tick(self) -> P | None:
+        """What is to be sent since time has passed, though nothing new is written; None:
+        nothing."""
+        ...
+
     def send(self, parcel: P) -> int:
         """Send all of it, and say how much that was.  Raises NotSent: then the same
-        parcel comes again.  Has a time limit of its own."""
+        parcel comes again; PartlyTaken: then it does not.  Has a time limit of its
+        own."""
         ...
 
     def close(self) -> None:
@@ -76,15 +82,19 @@ class Consumer(Protocol[P]):
         ...
 
 
-class Tally:
-    """What became of a publisher's work; written by its thread, read by all."""
+class Publishing(Protocol):
+    """What metrics tell of: a publisher, or who does as one."""
 
-    def __init__(self) -> None:
-        self.sent = 0
-        self.failures = 0
-        self.lost_records = 0
-        self.trouble: str | None = None
-        """Why nothing is taken at present; None: it is, as far as known."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tally(self) -> Tally: ...
+
+    @property
+    def waiting(self) -> int:
+        """Records that are written and not sent."""
+        ...
 
 
 class Publisher(Generic[P]):
@@ -109,7 +119,7 @@ class Publisher(Generic[P]):
         self._stopping = threading.Event()
         self._until = float("inf")
         self._saved_at = 0.0
-        self._told_at = 0.0
+        self._troubles = TroubleLog(consumer.name, self.tally, logger)
         self._place_told = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
@@ -159,6 +169,8 @@ class Publisher(Generic[P]):
         is_ending = self._stopping.is_set()  # first: what was said until then is taken
         items = self._outbox.take()
         if not items:
+            if not self._tick():
+                return
             self._save()
             if is_ending:
                 self._until = 0.0  # all is told
@@ -180,21 +192,41 @@ class Publisher(Generic[P]):
         if time.monotonic() >= self._saved_at + SAVE_EVERY:
             self._save()
 
+    def _tick(self) -> bool:
+        """Nothing is new; False: the daemon ends, and what is to be said was not sent."""
+        try:
+            parcel = self._consumer.tick()
+        except Exception as error:  # our own mistake must not end the thread
+            self._fail(f"{type(error).__name__}: {error}")
+            logger.debug("%s failed.", self.name, exc_info=error)
+            return True
+        if parcel is None:
+            return True
+        if not self._send(parcel):
+            return False
+        self._outbox.confirm(self._consumer.memory)
+        return True
+
     def _send(self, parcel: P) -> bool:
         """Again and again; False: the daemon ends, and it was not sent."""
         backoff = FIRST_BACKOFF
         while True:
+            not_before: Seconds = 0.0
             try:
-                self.tally.sent += self._consumer.send(parcel)
+                count = self._consumer.send(parcel)
             except NotSent as error:
                 self._fail(str(error))
+                not_before = min(error.after, LONGEST_ASKED_FOR)
+            except PartlyTaken as error:
+                self._troubles.refuse(error)
+                return True
             except Exception as error:  # the edge of a thread that has to go on
                 self._fail(f"{type(error).__name__}: {error}")
                 logger.debug("%s failed.", self.name, exc_info=error)
             else:
-                self._recover()
+                self._troubles.succeed(count)
                 return True
-            if self._stopping.wait(backoff):
+            if self._stopping.wait(max(backoff, not_before)):
                 self._until = 0.0
                 return False
             backoff = min(2 * backoff, LONGEST_BACKOFF)
@@ -219,24 +251,8 @@ class Publisher(Generic[P]):
             self._place_told = False
 
     def _fail(self, why: str) -> None:
-        self.tally.failures += 1
-        now = time.monotonic()
-        is_news = self.tally.trouble is None
-        if is_news or (why != self.tally.trouble and now >= self._told_at + TELL_EVERY):
-            self._told_at = now
-            logger.warning(
-                "%s: not published, and tried again: %s (%d records wait in the "
-                "journal)",
-                self.name,
-                why,
-                self.waiting,
-            )
-        self.tally.trouble = why
-
-    def _recover(self) -> None:
-        if self.tally.trouble is not None:
-            logger.info("%s: publishing works again.", self.name)
-        self.tally.trouble = None
+        waiting = f"and tried again ({self.waiting} records wait in the journal)"
+        self._troubles.fail(why, waiting)
 
     def _note(self, gap: Gap) -> None:
         self.tally.lost_records += gap.size

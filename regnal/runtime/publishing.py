@@ -1,4 +1,4 @@
-"""What is published, and where: the sections `nats` and `webhooks` as publishers.
+"""What is published, and where: the sections `nats`, `webhooks` and `otel` as publishers.
 
 Nothing of a client's library is imported unless the configuration asks for it.
 """
@@ -15,7 +15,7 @@ from regnal.bridges.webhook.dead_letters import DeadLetters
 from regnal.events.cloud import Reporter
 from regnal.journal.event_layout import subjects_of as subjects_of_events
 from regnal.journal.outbox import DIRECTORY, Outbox, Place
-from regnal.journal.stamps import wall_clock
+from regnal.journal.stamps import boot_clock, wall_clock
 from regnal.journal.stream_layout import PREFIX
 from regnal.journal.writer import JournalWriter
 from regnal.messages.base import MemberName
@@ -27,8 +27,14 @@ from regnal.runtime.consumers import (
     Sink,
     webhook_consumer,
 )
-from regnal.runtime.options import Configured, nats_options, webhook_options
+from regnal.runtime.options import Configured
+from regnal.runtime.outgoing_options import (
+    nats_options,
+    otel_options,
+    webhook_options,
+)
 from regnal.runtime.publisher import Consumer, Publisher
+from regnal.runtime.telemetry import consumers_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +67,7 @@ def publishers(
         for consumer in (
             *_of_nats(configured, reporter),
             *_of_webhooks(configured, reporter, directory),
+            *_of_otel(configured, reporter),
         )
     )
 
@@ -78,6 +85,12 @@ def _of_webhooks(
     for options in webhook_options(configured):
         dead = dead_letters(directory, options.name)
         yield EventsToWebhook(reporter, wall_clock, options, dead)
+
+
+def _of_otel(configured: Configured, reporter: Reporter) -> Iterator[Consumer[Any]]:
+    section = otel_options(configured)
+    if section is not None:
+        yield from consumers_of(section, reporter, wall_clock, boot_clock)
 
 
 def _of_nats(configured: Configured, reporter: Reporter) -> Iterator[Consumer[Any]]:

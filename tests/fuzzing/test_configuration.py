@@ -32,6 +32,11 @@ from regnal.runtime.options import (
     postgres_options,
     rest_options,
 )
+from regnal.runtime.outgoing_options import (
+    nats_options,
+    otel_options,
+    webhook_options,
+)
 from tests.fuzzing import hostile
 from tests.fuzzing.hostile import NUMBERS, TEXTS, VALUES, answer_or, damaged, many, some
 from tests.regnal.configuration.builders import MINIMAL, laid_over
@@ -86,6 +91,8 @@ def use(effective: Effective) -> None:
     assert type(settings).model_validate_json(settings.model_dump_json()) == settings
     for options in (postgres_options, rest_options, ctl_options, journal_options):
         options(effective)
+    for goes_out in (nats_options, webhook_options, otel_options):
+        goes_out(effective)
     store = dcs_options(effective)
     if store.section == "etcd3":
         opened = answer_or(

@@ -1,21 +1,15 @@
 """etcd with authentication, and over TLS with certificates on both sides."""
 
-import datetime
-import ipaddress
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.contract import Store, StoreDenied, StoreUnavailable
 from regnal.bridges.dcs.open import open_store
 from tests.bridges.dcs.watching import Watching
+from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.etcd import EtcdCluster, needs_etcd
 
 pytestmark = [pytest.mark.server, needs_etcd]
@@ -155,67 +149,9 @@ def test_a_change_of_users_outdates_the_token(guarded: EtcdCluster, scope: str) 
     store.close()
 
 
-class Certificates(NamedTuple):
-    authority: Path
-    server: tuple[Path, Path]
-    client: tuple[Path, Path]
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = certificate("authority", authority_key, None, None)
-    (folder / "ca.pem").write_bytes(pem(authority))
-    pairs = []
-    for name in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        signed = certificate(name, key, authority, authority_key)
-        (folder / f"{name}.pem").write_bytes(pem(signed))
-        (folder / f"{name}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        pairs.append((folder / f"{name}.pem", folder / f"{name}.key"))
-    return Certificates(folder / "ca.pem", *pairs)
-
-
-def certificate(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: x509.Certificate | None,
-    issuer_key: ec.EllipticCurvePrivateKey | None,
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    signer = issuer_key or key
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(issuer is None, None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(
-            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-        )
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
-            critical=False,
-        )
-        .sign(signer, hashes.SHA256())
-    )
-
-
-def pem(signed: x509.Certificate) -> bytes:
-    return signed.public_bytes(serialization.Encoding.PEM)
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

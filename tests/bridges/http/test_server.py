@@ -19,6 +19,7 @@ from regnal.bridges.http import server
 from regnal.bridges.http.errors import UnusableOptions
 from regnal.bridges.http.http1 import MAXIMUM_WAITING
 from regnal.bridges.http.server import Mouth
+from regnal.bridges.metric import Measured, Metric, Sample
 from regnal.messages.base import Message
 from regnal.messages.requests import RequestAnswered, RestartRequested
 from tests.bridges.http.running import (
@@ -113,12 +114,11 @@ def test_documents(api: Api) -> None:
 
 
 def test_metrics_of_other_parts_come_with_the_same_labels() -> None:
-    def more(labels: str) -> str:
-        return f"regnal_outbox_up{{{labels}}} 1\n"
-
-    with serving(more_metrics=more) as api:
+    up = Metric("regnal_outbox_up", "gauge", "Value is 1 if it is up.")
+    more = [Measured(up, [Sample(1, {"consumer": "x"})])]
+    with serving(more_metrics=lambda: more) as api:
         lines = api.ask("GET", "/metrics").text.splitlines()
-        assert 'regnal_outbox_up{scope="demo",name="pg1"} 1' in lines
+        assert 'regnal_outbox_up{scope="demo",name="pg1",consumer="x"} 1' in lines
         assert any(line.startswith("patroni_version{") for line in lines)
 
 

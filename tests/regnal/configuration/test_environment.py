@@ -64,6 +64,8 @@ def sample(node: Node) -> tuple[str, Any]:
             return "on", True
         case Choice(words=words):
             return words[-1], words[-1]
+        case Real(maximum=1):
+            return "0.5", 0.5
         case Integer() | Real():
             return "77", 77
         case Time():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from regnal.configuration.problems import ConfigurationError
-from regnal.runtime.options import nats_options, webhook_options
+from regnal.runtime.outgoing_options import nats_options, webhook_options
 from tests.regnal.configuration.builders import document, loaded
 
 URL = "https://hooks.example.com/services/hunter1"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from regnal.bridges.metric import exposition
 from regnal.bridges.outgoing import NotSent
 from regnal.journal.outbox import Item, Outbox
 from regnal.journal.reader import Record
@@ -16,7 +17,7 @@ from regnal.messages.base import JsonText
 from regnal.messages.cluster import StoreUnreachable
 from regnal.runtime import publisher
 from regnal.runtime.publisher import Publisher
-from regnal.runtime.publishing_metrics import exposition
+from regnal.runtime.publishing_metrics import measured
 from tests.journal.builders import Member
 
 PATIENCE = 20.0
@@ -34,6 +35,9 @@ class Collector:
         self.memory: JsonText | None = None
         self.remembered: JsonText | None = None
         self.breaks_at: int | None = None
+        self.due: list[int] | None = None
+        """What is to be said without a record."""
+
         self.closed = threading.Event()
 
     def remember(self, memory: JsonText | None) -> None:
@@ -44,6 +48,10 @@ class Collector:
         if self.breaks_at in found:
             raise RuntimeError("a mistake")
         return found
+
+    def tick(self) -> list[int] | None:
+        due, self.due = self.due, None
+        return due
 
     def send(self, parcel: list[int]) -> int:
         if self.trouble is not None:
@@ -112,7 +120,7 @@ def test_an_outage_loses_nothing_and_is_told_once(
         wait("attempts", lambda: one.tally.failures > 3)
         assert one.waiting == head
         assert 'regnal_outbox_up{scope="demo",consumer="test"} 0' in exposition(
-            'scope="demo"', [one]
+            {"scope": "demo"}, measured([one])
         )
         consumer.trouble = None
         wait("all of it", lambda: len(consumer.received) == head)
@@ -154,6 +162,19 @@ def test_the_memory_is_given_back(member: Member) -> None:
     with publishing(member, again):
         wait("the start", lambda: again.remembered is not None)
     assert again.remembered == str(head)
+
+
+def test_what_is_due_is_sent_though_nothing_is_written(member: Member) -> None:
+    consumer = Collector()
+    with publishing(member, consumer):
+        head = speak(member)
+        wait("all of it", lambda: len(consumer.received) == head)
+        consumer.due = [-7]
+        wait("what is due", lambda: consumer.received[-1] == -7)
+    again = Collector()
+    with publishing(member, again):
+        wait("the start", lambda: again.remembered is not None)
+    assert again.remembered == "-7", "the memory was kept with it"
 
 
 def test_our_own_mistake_keeps_nothing_back(

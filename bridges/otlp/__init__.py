@@ -1,0 +1,1 @@
+"""Telemetry to a collector, over OTLP."""
