@@ -5,7 +5,7 @@ A fault is a value, and has a line of text by which a person repeats it:
     41.5 kill_host @primary 90          for 90 s from second 41.5 on
     60 cut_one_way pg1,pg2 20           what pg1 sends does not reach pg2
     75 slow_network store 30 0.9        0.9 s longer, each way
-    40+promote_postgres freeze_daemon @sender 25
+    40:promote_postgres freeze_daemon @sender 25
                                         aimed: the first time after second 40 that a
                                         daemon gives this order, just before it leaves
 
@@ -138,7 +138,7 @@ class Fault:
 
     def __str__(self) -> str:
         kind = KINDS[self.kind]
-        when = f"{self.at:g}+{self.aim}" if self.aim else f"{self.at:g}"
+        when = f"{self.at:g}:{self.aim}" if self.aim else f"{self.at:g}"
         words = [when, self.kind]
         if kind.targets:
             words.append(",".join(self.targets) or "-")
@@ -174,13 +174,13 @@ def parse_fault(text: str) -> Fault:
         targets = () if word == "-" else tuple(word.split(","))
         if len(targets) != kind.targets and not (name == "switchover" and not targets):
             raise FaultRefused(f"{text!r}: write `{wanted}`")
-    when, _, aim = words[0].partition("+")
+    when, _, aim = words[0].partition(":")
     at = _number(when, text)
     if aim and aim not in MOMENTS:
         raise FaultRefused(f"{text!r}: aim at one of {', '.join(MOMENTS)}")
     if not aim and SENDER in targets:
         raise FaultRefused(
-            f"{text!r}: {SENDER} is known at a moment: write `{when}+MOMENT {name} ...`"
+            f"{text!r}: {SENDER} is known at a moment: write `{when}:MOMENT {name} ...`"
         )
     duration = _number(next(rest), text) if kind.lasts else 0.0
     amount = _number(next(rest), text) if kind.amount else 0.0

@@ -19,9 +19,9 @@ from regnal.replay.safety_laws import (
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.store import SimulatedStore
 
-RESUME_WITHIN: Seconds = 3.0
-"""After a pause a primary may have no lease any more: it must see to that first, with
-failsafe_mode by asking the members, who have two seconds."""
+RESUME_WITHIN: Seconds = 0.1
+"""After a pause a primary has to hear of it and to arm its guard first.  It had the lease,
+since whoever resumes has seen that it reaches the store (`trouble`)."""
 
 ARMED_WITHIN: Seconds = 1.0
 """After the first lease of a cluster was granted, by which time its primary is guarded."""

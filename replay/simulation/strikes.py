@@ -111,16 +111,14 @@ def the_store_answers_late(chance: random.Random) -> Drawn:
 
 
 def two_ask_at_once(chance: random.Random) -> Drawn:
-    """The best candidate's request is so late that the next one asks, too."""
-    slow = Fault(
-        0.0,
-        "slow_network",
-        (SENDER,),
-        _some(chance, 5, 15),
-        _some(chance, 0.3, 2),
-        aim="acquire_leader",
-    )
-    return [Fault(0.0, chance.choice(GONE), (PRIMARY,), _some(chance, 25, 40)), slow]
+    """The best candidate's request is so late that the next one asks, too; and no watch
+    tells either that the other was granted it."""
+    span, late = _some(chance, 5, 15), _some(chance, 0.3, 2)
+    return [
+        Fault(0.0, chance.choice(GONE), (PRIMARY,), _some(chance, 25, 40)),
+        Fault(0.0, "slow_network", (SENDER,), span, late, aim="acquire_leader"),
+        Fault(0.0, "slow_watch", (), span, 2 * late + 1, aim="acquire_leader"),
+    ]
 
 
 def postgres_crashes_and_its_daemon_stops(chance: random.Random) -> Drawn:
@@ -148,7 +146,8 @@ def a_switchover_is_struck(chance: random.Random) -> Drawn:
 
 def the_last_rows_reach_nobody(chance: random.Random) -> Drawn:
     """The leader is lost after it wrote what no standby has."""
-    pause = _some(chance, 1, 15)
+    # Longer than a heartbeat: its position is published.
+    pause = _some(chance, 5, 16)
     kind = chance.choice(("kill_host", "kill_host", "cut_off", "suspend_host"))
     faults = [
         Fault(0.0, "cut_from_peers", (PRIMARY,), pause + 1),
@@ -179,11 +178,21 @@ def only_one_is_left_that_has_fallen_behind(chance: random.Random) -> Drawn:
 
 
 def the_standbys_change(chance: random.Random) -> Drawn:
-    """A synchronous standby goes or comes, and the leader is struck amid the change."""
+    """A synchronous standby goes and comes back; half of the times the leader is struck
+    amid the change."""
     kinds = ("kill_host", "cut_off", "suspend_host", "cut_from_peers", "stop_daemon")
     gone = Fault(0.0, chance.choice(kinds), (SYNC,), _some(chance, 3, 40))
+    if chance.random() < 0.5:
+        return [gone]
     aims = ("write_sync", "set_synchronous_standbys")
     return [gone, _aimed(chance, aims, (*AT_SENDER, "kill_postgres"))]
+
+
+def a_standby_crashes(chance: random.Random) -> Drawn:
+    """Its connection is closed at once, and it is back soon."""
+    which = chance.choice((SYNC, STANDBY, LAST))
+    again = Fault(_some(chance, 2, 20), "restart_postgres", (which,))
+    return [Fault(0.0, "kill_postgres", (which,)), again]
 
 
 def the_leader_stops_late(chance: random.Random) -> Drawn:
@@ -214,20 +223,21 @@ def the_watch_is_late(chance: random.Random) -> Drawn:
 
 
 STRIKES: tuple[Strike, ...] = (
-    the_leader_is_lost,
-    the_leader_is_stuck,
-    the_store_answers_late,
+    the_last_rows_reach_nobody,
+    the_standbys_change,
+    only_one_is_left_that_has_fallen_behind,
     two_ask_at_once,
+    the_leader_and_its_synchronous_standby_are_lost,
+    the_store_answers_late,
     postgres_crashes_and_its_daemon_stops,
     a_switchover_is_struck,
-    the_last_rows_reach_nobody,
-    the_leader_and_its_synchronous_standby_are_lost,
-    only_one_is_left_that_has_fallen_behind,
-    the_standbys_change,
-    the_leader_stops_late,
+    the_leader_is_lost,
     a_former_leader_returns,
-    answers_are_lost,
+    the_leader_is_stuck,
     the_watch_is_late,
+    the_leader_stops_late,
+    answers_are_lost,
+    a_standby_crashes,
 )
 
 

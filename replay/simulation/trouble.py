@@ -73,7 +73,7 @@ class Stage(Protocol):
 
 
 LOOK_AGAIN_AFTER: Seconds = 5.0
-"""When a person who could not resume looks again."""
+"""When a person who wants to resume looks again."""
 
 End = Callable[[], None]
 
@@ -364,15 +364,16 @@ def _pause(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     return lambda: _resume(stage)
 
 
-def _resume(stage: Stage) -> None:
-    """A person looks first: a primary whose daemon is down, or that does not hear of it,
-    would go on writing beside the next one."""
+def _resume(stage: Stage, *, looked: bool = False) -> None:
+    """A person looks first, twice: a primary whose daemon is down, or that does not hear
+    of it, would go on writing beside the next one."""
     if not stage.is_paused:
         return
-    if all(_hears_of_it(stage, name) for name in stage.postgres):
+    is_well = all(_hears_of_it(stage, name) for name in stage.postgres)
+    if is_well and looked:
         stage.configure(paused=False)
-    else:
-        stage.scheduler.after(LOOK_AGAIN_AFTER, lambda: _resume(stage))
+        return
+    stage.scheduler.after(LOOK_AGAIN_AFTER, lambda: _resume(stage, looked=is_well))
 
 
 def _hears_of_it(stage: Stage, name: MemberName) -> bool:

@@ -289,7 +289,8 @@ class World:
             bridge.reconnect()
 
     def mend(self) -> None:
-        """Everything is well again, and whoever is down is started."""
+        """Everything is well again, and whoever is down is started.  A paused cluster
+        stays so until its person looks."""
         self.lossy = self.store.watch_lag = 0.0
         if self.store.is_down:
             self.store.come_back()
@@ -300,8 +301,6 @@ class World:
             self.thaw(name)
             if self.members[name].daemon is None:
                 self.start(name)
-        if self.is_paused:
-            self.configure(paused=False)
         self.heal()
 
     def shut_down(self, name: MemberName) -> None:

@@ -2,8 +2,7 @@
 
     first = hostile_life(1)
 
-Each is a new cluster of three and one strike; which mode, and the details of the strike,
-come from the number.
+Each is a new cluster of three and one strike, whose details come from the number.
 """
 
 import random
@@ -31,9 +30,9 @@ MODES = ("off", "on", "quorum")
 
 
 def hostile_life(number: int) -> Life:
-    """From 1 on."""
+    """From 1 on.  Each strike comes in each mode."""
     chance = random.Random(number)
-    strike = STRUCK[(number - 1) % len(STRUCK)]
-    faults = struck_at(BEGINNING + chance.uniform(0, 5), strike(chance))
-    mode = chance.choice(MODES)
+    around, which = divmod(number - 1, len(STRUCK))
+    faults = struck_at(BEGINNING + chance.uniform(0, 5), STRUCK[which](chance))
+    mode = MODES[(around + which) % len(MODES)]
     return Life(NAMES, number, in_order(faults), {**COMMON, "synchronous_mode": mode})
