@@ -26,6 +26,7 @@ from regnal.replay.simulation.campaign import (
 )
 from regnal.replay.simulation.faults import (
     KINDS,
+    MOMENTS,
     Fault,
     FaultRefused,
     in_order,
@@ -92,7 +93,8 @@ def _list_faults(
             for name, profile in PROFILES.items()
         }
         kinds = {name: kind._asdict() for name, kind in KINDS.items()}
-        click.echo(json.dumps({"profiles": profiles, "kinds": kinds}, indent=2))
+        listed = {"profiles": profiles, "kinds": kinds, "moments": MOMENTS}
+        click.echo(json.dumps(listed, indent=2))
     else:
         click.echo("Profiles (--faults), and faults in a cluster-hour:")
         for name, profile in PROFILES.items():
@@ -101,6 +103,11 @@ def _list_faults(
         for name, kind in KINDS.items():
             amount = f" (amount: {kind.amount})" if kind.amount else ""
             click.echo(f"  {name:17}  {kind.about}: {kind.what}{amount}")
+        click.echo(
+            "\nMoments (--fault 'SECOND:MOMENT KIND ...', of the member @sender):"
+        )
+        for name, what in MOMENTS.items():
+            click.echo(f"  {name:24}  {what}")
     context.exit()
 
 

@@ -7,6 +7,13 @@ from regnal.messages.postgres import StartPostgres, StopPostgres
 from regnal.replay.model.postgres import has_diverged, how_many, names_in
 from regnal.replay.model.scene import Scene
 from regnal.replay.model.state import State
+from regnal.replay.safety_laws import (
+    law_of_electors,
+    law_of_lag,
+    law_of_letting_go,
+    law_of_promotion,
+    law_of_start,
+)
 
 
 def law_that_is_broken(
@@ -31,50 +38,35 @@ def law_that_is_broken(
 
 
 def _sync_law(state: State, names: tuple[str, ...], leader: int) -> str | None:
-    """What law 4 rests on (`sync_plan`): nobody whom the key lets be promoted lacks what
-    was acknowledged, or may be."""
     if state.store.sync is None or state.store.sync.value.leader != names[leader]:
         return None
-    key = state.store.sync.value
-    if not key.standbys:
-        return None
     value = state.hosts[leader].server.names
-    together = {*key.standbys, *names_in(value)}
-    if len(together) > key.quorum + how_many(value):
-        return f"law 4: {value!r} lets rows be acknowledged that /sync does not protect"
     acknowledged = set(state.acknowledged)
-    having = [
-        name
-        for name in key.standbys
-        if acknowledged <= state.hosts[names.index(name)].server.rows
-    ]
-    if len(having) < len(key.standbys) - key.quorum:
-        return f"law 4: /sync names {key.standbys}, who lack an acknowledged row"
-    return None
+
+    def has_everything(name: str) -> bool:
+        return acknowledged <= state.hosts[names.index(name)].server.rows
+
+    key = state.store.sync.value
+    return law_of_electors(key, value, names_in(value), how_many(value), has_everything)
 
 
 def check_promotion(scene: Scene, index: int) -> None:
     """Law 3, at the moment at which PostgreSQL is told to promote itself."""
     name, store = scene.around.names[index], scene.store
-    if store.lock is None or store.lock.name != name:
-        scene.breaks(f"law 3: {name} is promoted without the leader lock")
-    if scene.around.is_synchronous and store.sync is not None:
-        sync = store.sync.value
-        if sync.leader is not None and not sync.allows(name):
-            scene.breaks(f"law 3: {name} is promoted though /sync does not name it")
-        elif sync.leader not in (None, name):
-            scene.breaks(f"law 4: {name} is promoted while /sync lets others lead")
-
-    if store.failover is None:
-        _check_lag(scene, index)
-
-
-def _check_lag(scene: Scene, index: int) -> None:
-    """maximum_lag_on_failover, by what the leader last published."""
-    name = scene.around.names[index]
-    lag = (scene.store.optime or 0) - scene.hosts[index].server.lsn
-    if lag > scene.around.settings[index].maximum_lag_on_failover:
-        scene.breaks(f"law 3: {name} is promoted though it lags by {lag} bytes")
+    restricts = scene.around.is_synchronous and store.sync is not None
+    law = law_of_promotion(
+        name,
+        leads=store.lock is not None and store.lock.name == name,
+        sync=store.sync.value if restricts and store.sync is not None else None,
+    )
+    if law is None and store.failover is None:
+        law = law_of_lag(
+            name,
+            published=store.optime or 0,
+            position=scene.hosts[index].server.lsn,
+            limit=scene.around.settings[index].maximum_lag_on_failover,
+        )
+    _break(scene, law)
 
 
 def check_fencing(scene: Scene, index: int) -> None:
@@ -96,9 +88,9 @@ def check_release(scene: Scene, index: int, command: Command) -> None:
     """Law 1, at the moment at which the store lets go of a leader."""
     if not isinstance(command, ReleaseLeader | HandOverLeader):
         return
-    if scene.hosts[index].server.takes_writes:
-        name = scene.around.names[index]
-        scene.breaks(f"law 1: {name} gives the lock away while it takes writes")
+    takes_writes = scene.hosts[index].server.takes_writes
+    name = scene.around.names[index]
+    _break(scene, law_of_letting_go(name, takes_writes=takes_writes))
 
 
 def check_start(scene: Scene, index: int, command: StartPostgres) -> None:
@@ -107,8 +99,8 @@ def check_start(scene: Scene, index: int, command: StartPostgres) -> None:
     if scene.hosts[index].server.phase != "down":
         return
     if command.role == "primary":
-        if store.lock is None or store.lock.name != name:
-            scene.breaks(f"law 1: {name} starts as primary without the leader lock")
+        leads = store.lock is not None and store.lock.name == name
+        _break(scene, law_of_start(name, leads=leads))
         return
     upstream = scene.index(command.upstream.host if command.upstream else None)
     if upstream is None:
@@ -116,3 +108,8 @@ def check_start(scene: Scene, index: int, command: StartPostgres) -> None:
     server, source = scene.hosts[index].server, scene.hosts[upstream].server
     if source.takes_writes and has_diverged(server, source):
         scene.breaks(f"law 5: {name} starts to follow a history that it has left")
+
+
+def _break(scene: Scene, law: str | None) -> None:
+    if law is not None:
+        scene.breaks(law)

@@ -5,9 +5,13 @@ A fault is a value, and has a line of text by which a person repeats it:
     41.5 kill_host @primary 90          for 90 s from second 41.5 on
     60 cut_one_way pg1,pg2 20           what pg1 sends does not reach pg2
     75 slow_network store 30 0.9        0.9 s longer, each way
+    40:promote_postgres freeze_daemon @sender 25
+                                        aimed: the first time after second 40 that a
+                                        daemon gives this order, just before it leaves
 
 Who is meant may be a name, `store`, or what is so at that moment: `@primary`,
-`@standby` (the first by name) or `@sync` (the first synchronous standby).
+`@standby` and `@last` (the first and the last by name), `@sync` (the first synchronous
+standby) or, of an aimed fault, `@sender` (whose daemon it is).
 """
 
 import math
@@ -20,8 +24,32 @@ from regnal.messages.base import Instant, Seconds
 FaultKind: TypeAlias = str
 """A key of `KINDS`."""
 
-PRIMARY, STANDBY, SYNC = "@primary", "@standby", "@sync"
-WHO_IS_MEANT = (PRIMARY, STANDBY, SYNC)
+PRIMARY, STANDBY, LAST, SYNC = "@primary", "@standby", "@last", "@sync"
+SENDER = "@sender"
+WHO_IS_MEANT = (PRIMARY, STANDBY, LAST, SYNC, SENDER)
+
+AIMED_FOR: Seconds = 45.0
+"""How long an aimed fault waits for its moment; then it lapses."""
+
+MOMENTS: dict[str, str] = {
+    "acquire_leader": "a member asks for the lease",
+    "leader_acquired": "its answer is there, and not heard yet",
+    "renew_leader": "the leader renews the lease",
+    "leader_renewed": "its answer is there, and not heard yet",
+    "release_leader": "the leader gives the lease up",
+    "hand_over_leader": "the leader hands the lease to a candidate",
+    "write_sync": "the sync key is about to change",
+    "set_synchronous_standbys": "synchronous_standby_names is about to change",
+    "probe_peers": "a member asks the others where they stand",
+    "start_postgres": "PostgreSQL is about to be started",
+    "stop_postgres": "PostgreSQL is about to be stopped",
+    "promote_postgres": "PostgreSQL is about to be promoted",
+    "postgres_promoted": "it was, and nobody has heard of it yet",
+    "check_divergence": "a former primary is about to be compared with the leader",
+    "rewind_postgres": "it is about to be rewound",
+    "clone_postgres": "a member is about to be cloned",
+}
+"""What a fault may be aimed at: kinds of orders, and of answers to them."""
 
 
 class Kind(NamedTuple):
@@ -69,6 +97,9 @@ KINDS: dict[FaultKind, Kind] = {
     ),
     "slow_watch": Kind("store", "changes are told late", targets=0, amount="seconds"),
     "wipe_store": Kind("store", "all keys are removed", targets=0, lasts=False),
+    "delete_leader_key": Kind(
+        "operators", "the leader key is deleted by hand", targets=0, lasts=False
+    ),
     "set_clock": Kind(
         "clocks", "the wall clock is set wrong", lasts=False, amount="seconds"
     ),
@@ -97,14 +128,18 @@ class Fault:
     targets: tuple[str, ...] = ()
     duration: Seconds = 0.0
     amount: float = 0.0
+    aim: str = ""
+    """A key of `MOMENTS`, the first of which after `at` begins it; empty: `at` does."""
 
     @property
     def ends_at(self) -> Instant:
-        return self.at + self.duration
+        """At the latest."""
+        return self.at + self.duration + (AIMED_FOR if self.aim else 0.0)
 
     def __str__(self) -> str:
         kind = KINDS[self.kind]
-        words = [f"{self.at:g}", self.kind]
+        when = f"{self.at:g}:{self.aim}" if self.aim else f"{self.at:g}"
+        words = [when, self.kind]
         if kind.targets:
             words.append(",".join(self.targets) or "-")
         if kind.lasts:
@@ -115,6 +150,8 @@ class Fault:
 
 
 Schedule: TypeAlias = tuple[Fault, ...]
+Drawn: TypeAlias = list[Fault]
+"""What one happening brings: faults that belong together."""
 
 
 def parse_fault(text: str) -> Fault:
@@ -137,12 +174,19 @@ def parse_fault(text: str) -> Fault:
         targets = () if word == "-" else tuple(word.split(","))
         if len(targets) != kind.targets and not (name == "switchover" and not targets):
             raise FaultRefused(f"{text!r}: write `{wanted}`")
-    at = _number(words[0], text)
+    when, _, aim = words[0].partition(":")
+    at = _number(when, text)
+    if aim and aim not in MOMENTS:
+        raise FaultRefused(f"{text!r}: aim at one of {', '.join(MOMENTS)}")
+    if not aim and SENDER in targets:
+        raise FaultRefused(
+            f"{text!r}: {SENDER} is known at a moment: write `{when}:MOMENT {name} ...`"
+        )
     duration = _number(next(rest), text) if kind.lasts else 0.0
     amount = _number(next(rest), text) if kind.amount else 0.0
     if at < 0 or duration < 0:
         raise FaultRefused(f"{text!r}: time does not go backwards")
-    return Fault(at, name, targets, duration, amount)
+    return Fault(at, name, targets, duration, amount, aim)
 
 
 def _form(name: FaultKind) -> str:

@@ -9,12 +9,22 @@ from typing import Protocol
 from regnal.messages.base import Instant, MemberName, Seconds
 from regnal.messages.settings import Settings
 from regnal.messages.status import StatusSnapshot
+from regnal.replay.safety_laws import (
+    law_of_electors,
+    law_of_lag,
+    law_of_letting_go,
+    law_of_promotion,
+    law_of_start,
+)
 from regnal.replay.simulation.postgres import SimulatedPostgres
 from regnal.replay.simulation.store import SimulatedStore
 
-RESUME_WITHIN: Seconds = 3.0
-"""After a pause a primary may have no lease any more: it must see to that first, with
-failsafe_mode by asking the members, who have two seconds."""
+RESUME_WITHIN: Seconds = 0.1
+"""After a pause a primary has to hear of it and to arm its guard first.  It had the lease,
+since whoever resumes has seen that it reaches the store (`trouble`)."""
+
+ARMED_WITHIN: Seconds = 1.0
+"""After the first lease of a cluster was granted, by which time its primary is guarded."""
 
 GRACE: Seconds = 0.001
 """Of floating point, and of a guard that is woken at the very instant."""
@@ -34,8 +44,9 @@ class Facts(Protocol):
     guards: dict[MemberName, Instant]
     """When each guard that is armed fences."""
 
-    has_guards: bool
-    """Whether one was ever armed: the first primary of a cluster is one before."""
+    founded_at: Instant
+    """When the first lease was granted; infinity: none was.  The first primary of a
+    cluster is one before."""
 
     resumed_at: Instant
 
@@ -51,6 +62,15 @@ class Facts(Protocol):
     def settings_of(self, name: MemberName) -> Settings: ...
 
     def says_primary(self, name: MemberName) -> bool: ...
+
+    def has_everything(self, name: MemberName) -> bool:
+        """Whether it has every acknowledged row."""
+        ...
+
+    def should_have_stepped_down(self, name: MemberName) -> bool:
+        """Whether its daemon runs, is not late, believes in its lease, and has not
+        told PostgreSQL to stop."""
+        ...
 
 
 def check_writers(facts: Facts) -> None:
@@ -73,8 +93,9 @@ def check_writers(facts: Facts) -> None:
         return
     if now > facts.lease_until.get(writer, 0.0) - _fenced_before(facts, writer) + GRACE:
         raise _broken(facts, f"law 1: {writer} takes writes without a lease")
-    has_to_be_guarded = facts.has_guards and facts.settings_of(writer).guard
-    if has_to_be_guarded and writer not in facts.guards:
+    has_to_be_guarded = facts.settings_of(writer).guard
+    is_founded = now > facts.founded_at + ARMED_WITHIN
+    if has_to_be_guarded and is_founded and writer not in facts.guards:
         raise _broken(facts, f"law 2: {writer} takes writes without a guard")
     _check_what_is_told(facts)
 
@@ -104,14 +125,66 @@ def check_promotion(facts: Facts, name: MemberName, *, by_hand: bool) -> None:
     """
     if facts.is_paused or facts.now < facts.resumed_at + RESUME_WITHIN:
         return
-    if facts.now >= facts.lease_until.get(name, 0.0):
-        raise _broken(facts, f"law 3: {name} was promoted without the leader lock")
-    if by_hand or not facts.settings_of(name).is_synchronous:
+    settings = facts.settings_of(name)
+    restricts = settings.is_synchronous and not by_hand
+    law = law_of_promotion(
+        name,
+        leads=facts.now < facts.lease_until.get(name, 0.0),
+        sync=facts.store.sync if restricts else None,
+    )
+    if law is None and not by_hand and facts.store.failover is None:
+        law = law_of_lag(
+            name,
+            published=facts.store.status.optime if facts.store.status else 0,
+            position=facts.postgres[name].promoted_at,
+            limit=settings.maximum_lag_on_failover,
+        )
+    _break(facts, law)
+    if restricts:
+        check_nothing_is_lost(facts, name)
+
+
+def check_start(facts: Facts, name: MemberName) -> None:
+    """Law 1, when PostgreSQL is told to start as primary."""
+    if facts.is_paused or facts.now < facts.resumed_at + RESUME_WITHIN:
         return
-    sync = facts.store.sync
-    if sync is not None and sync.leader is not None and not sync.allows(name):
-        raise _broken(facts, f"law 3: {name} was promoted and is not in /sync")
-    check_nothing_is_lost(facts, name)
+    leads = facts.now < facts.lease_until.get(name, 0.0)
+    _break(facts, law_of_start(name, leads=leads))
+
+
+def check_letting_go(facts: Facts, name: MemberName) -> None:
+    """Law 1, when the store lets go of a leader at its own wish."""
+    if not facts.is_paused:
+        takes_writes = facts.postgres[name].takes_writes
+        _break(facts, law_of_letting_go(name, takes_writes=takes_writes))
+
+
+def check_fencing(facts: Facts, name: MemberName) -> None:
+    """Law 2, at the guard's deadline: it stands behind the daemon, not instead of it."""
+    if facts.postgres[name].takes_writes and facts.should_have_stepped_down(name):
+        _break(facts, f"law 2: the guard must fence {name}, whose daemon runs")
+
+
+def check_electors(facts: Facts) -> None:
+    """Law 4 in synchronous mode, whenever the key, the standbys' names or what was
+    acknowledged have changed."""
+    key = facts.store.sync
+    if key is None or key.leader is None or facts.is_paused:
+        return
+    server = facts.postgres.get(key.leader)
+    if server is None or not server.takes_writes:
+        return
+    if not facts.settings_of(server.member).is_synchronous:
+        return
+    named = server.standby_names
+    law = law_of_electors(
+        key,
+        server.synchronous_standby_names,
+        named.names,
+        named.count,
+        lambda name: not facts.postgres[name].exists or facts.has_everything(name),
+    )
+    _break(facts, law)
 
 
 def check_nothing_is_lost(facts: Facts, name: MemberName) -> None:
@@ -159,6 +232,11 @@ def _others(facts: Facts, name: MemberName) -> Iterable[SimulatedPostgres]:
 
 def _has_more(other: SimulatedPostgres, mine: SimulatedPostgres) -> bool:
     return other.exists and other.timeline >= mine.timeline
+
+
+def _break(facts: Facts, law: str | None) -> None:
+    if law is not None:
+        raise _broken(facts, law)
 
 
 def _broken(facts: Facts, text: str) -> LawBroken:

@@ -93,7 +93,7 @@ def live(life: Life, journals: Path | None = None) -> Lived:
     try:
         world.start()
         world.begin_traffic()
-        world.run(max(BEGINNING, last_end(life.schedule)))
+        _suffer(world, max(BEGINNING, last_end(life.schedule)))
         world.mend()
         _acknowledge(world)
         why = _come_to_rest(world)
@@ -110,6 +110,13 @@ def live(life: Life, journals: Path | None = None) -> Lived:
         for recorder in world.recorders.values():
             recorder.close()
     return _told(world, broken, why)
+
+
+def _suffer(world: World, until: Instant) -> None:
+    """Until the last fault has ended; one that is aimed may end, or lapse, earlier."""
+    world.run(BEGINNING)
+    while world.now < until and not world.trouble.is_over:
+        world.run(min(LOOK_EVERY, until - world.now))
 
 
 def _acknowledge(world: World) -> None:

@@ -21,6 +21,10 @@ HANDLING = 0.0002
 """Seconds until a mailbox is served; the same for all, so that order is kept."""
 
 
+CATCHES_UP_WITHIN: Seconds = 1.0
+"""A daemon that goes on has heard by then what it missed."""
+
+
 @dataclass(frozen=True)
 class Recorded:
     """A step of a simulated actor."""
@@ -41,15 +45,23 @@ class Daemon:
     alive: bool = True
     frozen: bool = False
     frozen_at: Instant = 0.0
+    thawed_at: Instant = float("-inf")
     timers: dict[str, float] = field(default_factory=dict)
     backlog: list[Callable[[], None]] = field(default_factory=list)
     """What happened to a frozen daemon, for when it goes on."""
+
+    def is_late(self, now: Instant) -> bool:
+        """Whether it is stopped, or has not yet heard all that came meanwhile."""
+        if self.frozen or now < self.thawed_at + CATCHES_UP_WITHIN:
+            return True
+        return any(due <= now for due in self.timers.values())
 
 
 ORDERS = (Command, ShutdownCompleted)
 """What leaves the actors: the end of a shutdown is the process's business."""
 
 Perform = Callable[[Daemon, Envelope[Command]], None]
+AtMoment = Callable[[MemberName, Message], None]
 
 
 class SimulatedMember:
@@ -62,11 +74,14 @@ class SimulatedMember:
         deciders: Sequence[Decider[Any]],
         perform: Perform,
         host: Host,
+        at_moment: AtMoment,
         recorder: Recorder | None = None,
     ) -> None:
-        """`recorder`: who writes the journal; None: nobody does."""
+        """`at_moment` is told of every order before it leaves, and of what a bridge
+        says before it is heard.  `recorder`: who writes the journal; None: nobody."""
         self.name = name
         self._host = host
+        self._at_moment = at_moment
         self._recorder = recorder
         self._hearers: dict[type[Message], tuple[Decider[Any], ...]] = {}
         self.daemon: Daemon | None = None
@@ -138,6 +153,7 @@ class SimulatedMember:
         if daemon is None or not daemon.frozen:
             return
         daemon.frozen = False
+        daemon.thawed_at = self._scheduler.now
         backlog, daemon.backlog = daemon.backlog, []
         for event in backlog:
             event()
@@ -150,6 +166,8 @@ class SimulatedMember:
         cause: Envelope[Message] | None = None,
     ) -> None:
         """A bridge says something to this incarnation."""
+        if daemon.alive and not daemon.frozen:
+            self._at_moment(self.name, message)
         if not daemon.alive:
             return
         if daemon.frozen:
@@ -205,20 +223,23 @@ class SimulatedMember:
         """Orders leave when the journal has the step, those that decide who writes
         when the disk has it."""
         delay = self._host.journal_delay
-        if not delay or not any(_decides_who_writes(o) for o in orders):
-            for order in orders:
-                self._order(daemon, order)
-            return
-        self._scheduler.after(delay, lambda: self._send_late(daemon, orders))
-
-    def _send_late(self, daemon: Daemon, orders: list[Envelope[Any]]) -> None:
-        if daemon.frozen:
-            daemon.backlog.append(lambda: self._send_late(daemon, orders))
-        elif daemon.alive:
-            for order in orders:
+        late = delay and any(_decides_who_writes(order) for order in orders)
+        for order in orders:
+            if late:
+                self._scheduler.after(
+                    delay, lambda order=order: self._order(daemon, order)
+                )  # type: ignore[misc]
+            else:
                 self._order(daemon, order)
 
     def _order(self, daemon: Daemon, envelope: Envelope[Command]) -> None:
+        if daemon.alive and not daemon.frozen:
+            self._at_moment(self.name, envelope.message)
+        if not daemon.alive:
+            return
+        if daemon.frozen:
+            daemon.backlog.append(lambda: self._order(daemon, envelope))
+            return
         match envelope.message:
             case SetTimer(name=name, at=at):
                 daemon.timers[name] = at

@@ -109,6 +109,14 @@ class SimulatedOperator:
     def _host(self) -> Host:
         return self._world.hosts[self._member.name]
 
+    @property
+    def is_told_to_stop(self) -> bool:
+        """Whether an order to stop PostgreSQL is being carried out, or waits."""
+        orders = (self._current, *self._queue)
+        return any(
+            o is not None and isinstance(o.message, StopPostgres) for o in orders
+        )
+
     def perform(self, envelope: Envelope[Command]) -> None:
         command = envelope.message
         match command:
@@ -236,6 +244,8 @@ class SimulatedOperator:
             return
         if command.role == "standby" and command.upstream is not None:
             self._world.following(self._member.name, command.upstream.host)
+        if command.role == "primary" and isinstance(command, StartPostgres):
+            self._world.starting_primary(self._member.name)
         server.running = server.starting = True
         server.stopping = False
         server.role = command.role

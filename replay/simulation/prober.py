@@ -133,17 +133,13 @@ class SimulatedProber:
                 for t in command.targets
             )
             if all(vote.accepted for vote in votes):
-                self._note_promise(asked_at)
+                # All will leave us the lease for ttl.
+                name = self._member.name
+                ttl = self._world.settings_of(name).ttl
+                self._world.granted(name, asked_at + ttl)
             self._say(FailsafeAnswered(votes=votes, asked_at=asked_at), envelope)
 
         self._world.scheduler.after(command.timeout if command.targets else 0, answer)
-
-    def _note_promise(self, asked_at: float) -> None:
-        """All will leave us the lease for ttl."""
-        name = self._member.name
-        until = asked_at + self._world.settings_of(name).ttl
-        known = self._world.lease_until.get(name, until)
-        self._world.lease_until[name] = max(known, until)
 
     def _post(
         self,

@@ -6,7 +6,7 @@ members.  They are higher than life's, since what is asked is how a fault ends.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from regnal.messages.base import Instant, MemberName, Seconds
 from regnal.replay.simulation.faults import (
@@ -14,9 +14,11 @@ from regnal.replay.simulation.faults import (
     PRIMARY,
     STANDBY,
     SYNC,
+    Drawn,
     Fault,
     FaultKind,
 )
+from regnal.replay.simulation.strikes import draw_a_strike
 
 HOUR: Seconds = 3600.0
 
@@ -49,7 +51,6 @@ class Happening(NamedTuple):
     weight: float = 1.0
 
 
-Drawn: TypeAlias = list[Fault]
 Draw = Callable[[random.Random, Instant, Sequence[MemberName]], Drawn]
 
 
@@ -226,5 +227,10 @@ PROFILES: Mapping[str, Profile] = {
             *CLOCKS,
             *OPERATORS,
         ),
+    ),
+    "hostile": Profile(
+        "strikes: faults that belong together, aimed at the moments that matter",
+        12.0,
+        draw_a_strike,
     ),
 }

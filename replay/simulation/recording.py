@@ -80,8 +80,9 @@ class Recorder:
             ledger.file.close()
 
     def close(self) -> None:
-        """The run is over."""
-        self.end(orderly=True)
+        """The run is over: the journal ends as one that is read while its daemon writes
+        on, since nobody stopped it."""
+        self.end(orderly=False)
 
     def _enter(self, entry: Entry) -> None:
         if self._ledger is not None:

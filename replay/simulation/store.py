@@ -128,7 +128,7 @@ class SimulatedStore:
         ends_at = self._scheduler.now + ttl
         known = self._members.get(view.name)
         self._members[view.name] = _Key(view, ends_at, ttl)
-        self._scheduler.at(ends_at, self.expire)
+        self._prolong(view.name, ttl)
         if known is None or known.view != view:
             self.changed()
 
@@ -144,9 +144,10 @@ class SimulatedStore:
         self.expire()
         if self.lock is None or self.lock.name != member:
             return False
-        ends_at = self._scheduler.now + ttl
-        self.lock = replace(self.lock, ends_at=ends_at, ttl=ttl)
-        self._scheduler.at(self.lock.ends_at, self.expire)
+        if self.lock.owner != member:
+            self.lock = replace(self.lock, owner=member)
+            self.changed()
+        self._prolong(member, ttl)
         return True
 
     def release(self, member: MemberName, last_lsn: LSN | None) -> bool:
@@ -223,7 +224,17 @@ class SimulatedStore:
         self._revision += 1
         ends_at = self._scheduler.now + ttl
         self.lock = Lock(member, member, ends_at, ttl, self._revision)
-        self._scheduler.at(self.lock.ends_at, self.expire)
+        self._prolong(member, ttl)
+
+    def _prolong(self, member: MemberName, ttl: Seconds) -> None:
+        """All keys of a member are bound to one session, as in etcd, and end with it."""
+        ends_at = self._scheduler.now + ttl
+        key = self._members.get(member)
+        if key is not None:
+            self._members[member] = replace(key, ends_at=ends_at, ttl=ttl)
+        if self.lock is not None and self.lock.owner == member:
+            self.lock = replace(self.lock, ends_at=ends_at, ttl=ttl)
+        self._scheduler.at(ends_at, self.expire)
 
     def _note_position(self, lsn: LSN | None) -> None:
         if lsn is None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from regnal.messages.base import Command, Instant, Message
+from regnal.messages.base import Command, Message
 from regnal.messages.cluster import (
     ClusterObserved,
     ClusterView,
@@ -191,8 +191,7 @@ class SimulatedStoreBridge:
         done = False
 
         def arrive() -> None:
-            if not self._daemon.alive:
-                return
+            # What was sent arrives, whatever has become of its sender.
             if self._world.store.is_down or not network.carries(me, STORE):
                 scheduler.after(ASK_AGAIN_AFTER, ask_again)
                 return
@@ -205,7 +204,9 @@ class SimulatedStoreBridge:
             self._from_store(lambda: answer(outcome))
 
         def ask_again() -> None:
-            if not done and self._daemon.alive:
+            if self._daemon.frozen:
+                self._daemon.backlog.append(ask_again)
+            elif self._daemon.alive and not done:
                 self._to_store(arrive)
 
         def arrive_late() -> None:
@@ -230,6 +231,9 @@ class SimulatedStoreBridge:
                 self._daemon, "dcs", self._unconfirmed(envelope.message), envelope
             )
 
+        if deadline < scheduler.now:
+            give_up()  # an order that was late itself is not sent
+            return
         self._to_store(arrive)
         scheduler.at(deadline, give_up)
 
@@ -248,27 +252,25 @@ class SimulatedStoreBridge:
         match command:
             case AcquireLeader(ttl=ttl):
                 if store.acquire(me, ttl):
-                    self._note_grant(envelope.at + ttl)
+                    self._world.granted(me, envelope.at + ttl)
                     return LeaderAcquired(member=me, valid_until=envelope.at + ttl)
             case RenewLeader(ttl=ttl):
                 if store.renew(me, ttl):
-                    self._note_grant(envelope.at + ttl)
+                    self._world.granted(me, envelope.at + ttl)
                     return LeaderRenewed(member=me, valid_until=envelope.at + ttl)
             case ReleaseLeader(last_lsn=lsn):
                 if store.release(me, lsn):
+                    self._world.letting_go(me)
                     return LeaderReleased(member=me)
             case HandOverLeader(to=to, last_lsn=lsn, ttl=ttl):
                 if store.hand_over(me, to, lsn, ttl):
+                    self._world.letting_go(me)
                     return LeaderHandedOver(to=to)
             case WithdrawHandOver(to=to):
                 if store.withdraw(me, to):
                     return LeaderReleased(member=me)
         holder = store.lock.name if store.lock else None
         return LeaseRefused(action=LEASE_ACTIONS[type(command)], holder=holder)
-
-    def _note_grant(self, until: Instant) -> None:
-        known = self._world.lease_until.get(self._member.name, until)
-        self._world.lease_until[self._member.name] = max(known, until)
 
     def _write(self, command: Command) -> Message:
         key = KEYS[type(command)]

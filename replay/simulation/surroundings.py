@@ -23,9 +23,6 @@ class Surroundings(Protocol):
     hosts: dict[MemberName, Host]
     postgres: dict[MemberName, SimulatedPostgres]
     replication: Replication
-    lease_until: dict[MemberName, Instant]
-    """Until when each member may at most believe that it has the lease."""
-
     lossy: float
     """Share of the requests to the store that are lost, late or not answered."""
 
@@ -58,6 +55,18 @@ class Surroundings(Protocol):
 
     def promoted(self, name: MemberName) -> None:
         """PostgreSQL takes writes on a new timeline."""
+        ...
+
+    def starting_primary(self, name: MemberName) -> None:
+        """A primary is about to be started."""
+        ...
+
+    def letting_go(self, name: MemberName) -> None:
+        """The store has given the lock of `name` away, or removed it, at its wish."""
+        ...
+
+    def granted(self, name: MemberName, until: Instant) -> None:
+        """The store, or all members, leave the lease to it."""
         ...
 
     def following(self, name: MemberName, upstream: MemberName) -> None:

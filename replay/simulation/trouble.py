@@ -13,7 +13,10 @@ from regnal.messages.postgres import (
 )
 from regnal.messages.requests import Caller, ReinitializeRequested, RestartRequested
 from regnal.replay.simulation.faults import (
+    AIMED_FOR,
+    LAST,
     PRIMARY,
+    SENDER,
     STANDBY,
     SYNC,
     WHO_IS_MEANT,
@@ -70,7 +73,7 @@ class Stage(Protocol):
 
 
 LOOK_AGAIN_AFTER: Seconds = 5.0
-"""When a person who could not resume looks again."""
+"""When a person who wants to resume looks again."""
 
 End = Callable[[], None]
 
@@ -83,21 +86,56 @@ class Trouble:
         """What happened, to whom it did."""
 
         self._stage = stage
-        for fault in schedule:
-            stage.scheduler.at(fault.at, lambda fault=fault: self._begin(fault))  # type: ignore[misc]
+        self._coming = len(schedule)
+        """How many faults have not ended yet."""
 
-    def _begin(self, fault: Fault) -> None:
+        self._aimed: list[Fault] = []
+        """Those that wait for their moment."""
+
+        for fault in schedule:
+            come = self._aim if fault.aim else self._begin
+            stage.scheduler.at(fault.at, lambda fault=fault, come=come: come(fault))  # type: ignore[misc]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every fault has ended, or lapsed."""
+        return self._coming == 0
+
+    def at_moment(self, sender: MemberName, message: Message) -> None:
+        """A daemon gives an order, or is about to be told something."""
+        for fault in tuple(self._aimed):
+            if fault.aim == message.kind:  # type: ignore[attr-defined]
+                self._aimed.remove(fault)
+                self._begin(fault, sender)
+
+    def _aim(self, fault: Fault) -> None:
+        self._aimed.append(fault)
+        self._stage.scheduler.after(AIMED_FOR, lambda: self._lapse(fault))
+
+    def _lapse(self, fault: Fault) -> None:
+        if fault in self._aimed:
+            self._aimed.remove(fault)
+            self._coming -= 1
+
+    def _begin(self, fault: Fault, sender: MemberName | None = None) -> None:
         stage = self._stage
-        targets = tuple(self._meant(word) for word in fault.targets)
+        targets = tuple(self._meant(word, sender) for word in fault.targets)
         self.begun.append((stage.scheduler.now, fault.kind, targets))
         end = BEGINNINGS[fault.kind](stage, targets, fault.amount)
-        if end is not None:
-            stage.scheduler.after(fault.duration, end)
 
-    def _meant(self, word: str) -> str:
+        def ended() -> None:
+            self._coming -= 1
+            if end is not None:
+                end()
+
+        stage.scheduler.after(fault.duration, ended)
+
+    def _meant(self, word: str, sender: MemberName | None) -> str:
         if word not in WHO_IS_MEANT:
             return word
         stage = self._stage
+        if sender is not None and word == SENDER:
+            return sender
         primary = next(iter(sorted(stage.primaries)), stage.last_primary)
         names = sorted(stage.members)
         primary = primary or names[0]
@@ -105,8 +143,9 @@ class Trouble:
             return primary
         if word == SYNC and stage.store.sync and stage.store.sync.standbys:
             return stage.store.sync.standbys[0]
-        assert word in (STANDBY, SYNC)
-        return next(name for name in names if name != primary)
+        standbys = [name for name in names if name != primary]
+        assert word in (STANDBY, LAST, SYNC)
+        return standbys[-1] if word == LAST else standbys[0]
 
 
 Begin = Callable[[Stage, tuple[str, ...], float], End | None]
@@ -294,6 +333,15 @@ def _wipe_store(stage: Stage, names: tuple[str, ...], amount: float) -> None:
             return
 
 
+def _delete_leader_key(stage: Stage, names: tuple[str, ...], amount: float) -> None:
+    """Only while the primary answers the others: else a person answers for two."""
+    for name in stage.primaries:
+        others = _peers(stage, name)
+        if stage.daemon_answers(name) and all(stage.reaches(name, o) for o in others):
+            stage.store.delete_leader_key()
+            return
+
+
 def _set_clock(stage: Stage, names: tuple[str, ...], amount: float) -> None:
     stage.clocks_differ = True
     stage.hosts[names[0]].wall_step_us += int(amount * 1e6)
@@ -316,15 +364,16 @@ def _pause(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     return lambda: _resume(stage)
 
 
-def _resume(stage: Stage) -> None:
-    """A person looks first: a primary whose daemon is down, or that does not hear of it,
-    would go on writing beside the next one."""
+def _resume(stage: Stage, *, looked: bool = False) -> None:
+    """A person looks first, twice: a primary whose daemon is down, or that does not hear
+    of it, would go on writing beside the next one."""
     if not stage.is_paused:
         return
-    if all(_hears_of_it(stage, name) for name in stage.postgres):
+    is_well = all(_hears_of_it(stage, name) for name in stage.postgres)
+    if is_well and looked:
         stage.configure(paused=False)
-    else:
-        stage.scheduler.after(LOOK_AGAIN_AFTER, lambda: _resume(stage))
+        return
+    stage.scheduler.after(LOOK_AGAIN_AFTER, lambda: _resume(stage, looked=is_well))
 
 
 def _hears_of_it(stage: Stage, name: MemberName) -> bool:
@@ -385,6 +434,7 @@ BEGINNINGS: Mapping[FaultKind, Begin] = {
     "lose_answers": _lose_answers,
     "slow_watch": _slow_watch,
     "wipe_store": _wipe_store,
+    "delete_leader_key": _delete_leader_key,
     "set_clock": _set_clock,
     "switchover": _switchover,
     "failover": _failover,

@@ -16,7 +16,7 @@ from typing import Any
 
 from regnal.actors.step import Decider
 from regnal.messages.base import LSN, Instant, MemberName, Message, Seconds
-from regnal.messages.cluster import FailoverRequest
+from regnal.messages.cluster import FailoverRequest, SyncState
 from regnal.messages.daemon import (
     DaemonStarted,
     ExitDaemon,
@@ -104,8 +104,8 @@ class World:
         self._guarded: dict[MemberName, Daemon] = {}
         """The daemons that know that their guard is armed."""
 
-        self.has_guards = False
-        """Whether one was ever armed: the first primary of a cluster is one before."""
+        self.founded_at: Instant = float("inf")
+        """When the first lease was granted."""
 
         self.fenced: list[tuple[float, MemberName]] = []
         self.lease_until: dict[MemberName, Instant] = {}
@@ -124,6 +124,10 @@ class World:
         """When a pause ended."""
 
         self.last_primary: MemberName | None = None
+        self._complete: dict[MemberName, tuple[int, int]] = {}
+        """Of whose log, of which generation, how many acknowledged rows were found."""
+
+        self._electors_seen: tuple[SyncState, str, int] | None = None
         self._own = own or {}
         self._settings_of: dict[MemberName, Settings] = {}
         self._named_by_hand: dict[MemberName, Instant] = {}
@@ -142,6 +146,7 @@ class World:
                 deciders,
                 self._perform,
                 self.hosts[name],
+                self._at_moment,
                 self.recorders.get(name),
             )
             for name in names
@@ -284,7 +289,8 @@ class World:
             bridge.reconnect()
 
     def mend(self) -> None:
-        """Everything is well again, and whoever is down is started."""
+        """Everything is well again, and whoever is down is started.  A paused cluster
+        stays so until its person looks."""
         self.lossy = self.store.watch_lag = 0.0
         if self.store.is_down:
             self.store.come_back()
@@ -295,8 +301,6 @@ class World:
             self.thaw(name)
             if self.members[name].daemon is None:
                 self.start(name)
-        if self.is_paused:
-            self.configure(paused=False)
         self.heal()
 
     def shut_down(self, name: MemberName) -> None:
@@ -437,9 +441,36 @@ class World:
             and self.scheduler.now < snapshot.leader_until
         )
 
+    def has_everything(self, name: MemberName) -> bool:
+        """Whether it has every acknowledged row."""
+        server, rows = self.postgres[name], self.clients.acknowledged
+        generation, count = self._complete.get(name, (-1, 0))
+        if generation != server.generation:
+            count = 0
+        while count < len(rows) and rows[count] in server.own_rows:
+            count += 1
+        self._complete[name] = server.generation, count
+        return count == len(rows)
+
+    def should_have_stepped_down(self, name: MemberName) -> bool:
+        """Whether its daemon runs, is not late, believes in its lease, and has not
+        told PostgreSQL to stop."""
+        daemon = self.members[name].daemon
+        if daemon is None or daemon.is_late(self.scheduler.now):
+            return False
+        election = daemon.states["election"]
+        return election.has_lease and not self.operators[name].is_told_to_stop
+
     def check_laws(self) -> None:
         """Those that may break at any event."""
         laws.check_writers(self)
+        key = self.store.sync
+        if key is not None and key.leader in self.postgres:
+            names = self.postgres[key.leader].synchronous_standby_names
+            seen = key, names, len(self.clients.acknowledged)
+            if seen != self._electors_seen:
+                self._electors_seen = seen
+                laws.check_electors(self)
 
     def check_nothing_is_lost(self, leader: MemberName) -> None:
         """Law 4: every acknowledged row is on the leader."""
@@ -452,6 +483,17 @@ class World:
         by_hand = self.scheduler.now < named_at + BY_HAND_FOR
         laws.check_promotion(self, name, by_hand=by_hand)
 
+    def starting_primary(self, name: MemberName) -> None:
+        laws.check_start(self, name)
+
+    def letting_go(self, name: MemberName) -> None:
+        laws.check_letting_go(self, name)
+        self.lease_until.pop(name, None)
+
+    def granted(self, name: MemberName, until: Instant) -> None:
+        self.founded_at = min(self.founded_at, self.scheduler.now)
+        self.lease_until[name] = max(until, self.lease_until.get(name, until))
+
     def following(self, name: MemberName, upstream: MemberName) -> None:
         laws.check_former_primary(self, name, upstream)
 
@@ -462,6 +504,9 @@ class World:
         laws.check_creation(self, name)
 
     # How it goes on by itself.
+
+    def _at_moment(self, name: MemberName, message: Message) -> None:
+        self.trouble.at_moment(name, message)
 
     def _started(self, name: MemberName) -> DaemonStarted:
         return DaemonStarted(
@@ -517,7 +562,6 @@ class World:
         if not (order.unless_armed and name in self.guards):
             deadline = order.deadline
             self.guards[name] = deadline
-            self.has_guards = True
             self.scheduler.at(deadline, lambda: self._fence(name, deadline))
         if self._guarded.get(name) is not daemon:
             self._guarded[name] = daemon
@@ -531,6 +575,7 @@ class World:
             return
         if self.hosts[name].is_suspended:
             return
+        laws.check_fencing(self, name)
         now = self.scheduler.now
         self.fenced.append((now, name))
         self._untold_fences[name] = GuardFenced(

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from regnal.cli.explain import explain_command
 from regnal.cli.simulate import simulate_command
 from regnal.cli.simulated_cluster import cluster_of
-from regnal.replay.simulation.faults import KINDS
+from regnal.replay.simulation.faults import KINDS, MOMENTS
 from regnal.replay.simulation.profiles import PROFILES
 
 CONFIG = """\
@@ -135,6 +135,7 @@ def test_more_than_a_day_of_work_is_refused() -> None:
 
 def test_profiles_and_kinds_are_listed() -> None:
     listed = simulate("--list-faults").output
-    assert all(name in listed for name in (*PROFILES, *KINDS))
+    assert all(name in listed for name in (*PROFILES, *KINDS, *MOMENTS))
     told = json.loads(simulate("--json", "--list-faults").output)
     assert set(told["profiles"]) == set(PROFILES)
+    assert set(told["moments"]) == set(MOMENTS)

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnal.replay.simulation.faults import (
+    AIMED_FOR,
     KINDS,
+    MOMENTS,
     Fault,
     FaultRefused,
     last_end,
@@ -26,6 +28,7 @@ def faults(draw: st.DrawFn) -> Fault:
         targets=("pg1", "@primary")[: kind.targets],
         duration=draw(NUMBERS) if kind.lasts else 0.0,
         amount=draw(NUMBERS) if kind.amount else 0.0,
+        aim=draw(st.sampled_from(["", *MOMENTS])),
     )
 
 
@@ -45,6 +48,8 @@ def test_a_fault_is_read_from_its_own_text(fault: Fault) -> None:
         ("soon kill_postgres a", "'soon' is not a number"),
         ("40 kill_host a nan", "'nan' is not a number"),
         ("-1 kill_postgres a", "time does not go backwards"),
+        ("40:dawn kill_host a 10", "aim at one of acquire_leader"),
+        ("40 kill_host @sender 10", "write `40:MOMENT kill_host ...`"),
     ],
 )
 def test_what_is_no_fault_is_refused_with_a_remedy(text: str, complaint: str) -> None:
@@ -61,3 +66,9 @@ def test_the_last_end_counts_durations() -> None:
     schedule = (parse_fault("10 kill_host a 50"), parse_fault("20 kill_postgres b"))
     assert last_end(schedule) == 60
     assert last_end(()) == 0
+
+
+def test_an_aimed_fault_may_begin_so_late_as_it_waits() -> None:
+    assert last_end((parse_fault("10:promote_postgres kill_host b 50"),)) == (
+        10 + AIMED_FOR + 50
+    )

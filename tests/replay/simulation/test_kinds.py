@@ -147,3 +147,65 @@ def test_clients_outside_do_not_reach_a_primary_that_is_mute() -> None:
     world = world_with("31 mute @primary 15", until=50)
     assert max(gap for _, gap in world.write_gaps) > 14
     assert len(world.acknowledged) > 300
+
+
+def test_an_aimed_fault_waits_for_its_moment() -> None:
+    """The successor is stopped with the order to promote still in its hands."""
+    world = world_with(
+        "31 kill_host @primary 90", "31:promote_postgres freeze_daemon @sender 15"
+    )
+    assert not world.trouble.is_over
+    assert [kind for _, kind, _ in world.trouble.begun] == ["kill_host"]
+    world.run(25)
+    (_, kind, (stopped,)) = world.trouble.begun[-1]
+    assert kind == "freeze_daemon"
+    assert world.store.lock is not None
+    assert world.store.lock.name == stopped
+    assert world.primaries == set()
+    world.run(15)
+    assert world.primaries == {stopped}
+
+
+def test_an_answer_that_comes_to_a_stopped_daemon_is_heard_when_it_goes_on() -> None:
+    world = world_with("31:leader_renewed freeze_daemon @sender 5", until=47)
+    (began, _, (leader,)) = world.trouble.begun[-1]
+    heard = [
+        recorded.heard.at
+        for recorded in world.members[leader].steps
+        if recorded.heard.message.kind == "leader_renewed"
+    ]
+    assert not [at for at in heard if began <= at < began + 5]
+    assert [at for at in heard if began + 5 <= at < began + 5.01]
+
+
+def test_an_aimed_fault_whose_moment_does_not_come_lapses() -> None:
+    world = world_with("31:hand_over_leader kill_host @sender 5", until=70)
+    assert not world.trouble.is_over
+    world.run(10)
+    assert world.trouble.is_over
+    assert world.trouble.begun == []
+
+
+def test_all_keys_of_a_member_end_together() -> None:
+    """As those that are bound to one lease of etcd."""
+    world = world_with("35 kill_host @primary 60", until=34)
+    leader = primary_of(world)
+    seen: list[tuple[bool, bool]] = []
+    world.store.watch(
+        "x",
+        lambda view: seen.append(
+            (view.leader is None, leader not in {m.name for m in view.members})
+        ),
+    )
+    world.run(40)
+    gone = [one for one in seen if any(one)]
+    assert gone[0] == (True, True)
+
+
+def test_a_leader_key_that_was_deleted_is_taken_again_by_its_leader() -> None:
+    world = world_with("35 delete_leader_key", until=34)
+    leader = primary_of(world)
+    world.run(6)
+    assert world.primaries == {leader}
+    assert world.store.lock is not None
+    assert world.store.lock.name == leader

@@ -57,6 +57,13 @@ def test_its_journals_are_verified_and_explained(tmp_path: Path) -> None:
         assert verification.steps > 50
 
 
+def test_that_the_run_ends_is_no_incident(tmp_path: Path) -> None:
+    """Nobody stopped the daemons: their journals end as if they were read live."""
+    live(LIFE, tmp_path)
+    investigation = Investigation({name: tmp_path / name for name in NAMES})
+    assert "leaderless" not in {one.kind for one in investigation.listed()}
+
+
 class Broken(World):
     """A world in which the guard of a frozen daemon does nothing."""
 
