@@ -99,7 +99,12 @@ def test_facts_of_any_shape_become_objects_with_names() -> None:
     assert step_of(read_back(body)).facts == {
         "best": {"member": "pg2", "lag": None},
         "position": {"lsn": 7, "candidates": [{"member": "pg3", "lag": 5}]},
-        "target": {"name": "pg2", "api_url": "http://pg2", "within": None},
+        "target": {
+            "name": "pg2",
+            "api_url": "http://pg2",
+            "within": None,
+            "conn_url": None,
+        },
         "since": "-Infinity",
         "3": ["a", "b"],
     }
