@@ -30,5 +30,8 @@ def _broken(why: object) -> str:
     if isinstance(why, BadStatusLine) and not isinstance(why, RemoteDisconnected):
         return "it does not speak HTTP/1.1 there; is it the port of another protocol?"
     if isinstance(why, ConnectionError):  # RemoteDisconnected is one
-        return "it broke the connection off; does it want TLS (https://)?"
+        return (
+            "it broke the connection off; does it want TLS (https://), or a certificate "
+            "of ours that it knows?"
+        )
     return "its answer is broken"

@@ -25,7 +25,8 @@ REMEDIES: Mapping[grpc.StatusCode, str] = {
     grpc.StatusCode.UNIMPLEMENTED: "is otel.endpoint an OTLP receiver?",
     grpc.StatusCode.UNAUTHENTICATED: "see otel.headers",
     grpc.StatusCode.PERMISSION_DENIED: "see otel.headers",
-    grpc.StatusCode.UNAVAILABLE: "see otel.endpoint, and otel.cafile where it has TLS",
+    grpc.StatusCode.UNAVAILABLE: "see otel.endpoint, and where it has TLS the "
+    "certificates of otel.cafile and otel.certfile",
 }
 
 _OPTIONS = (
