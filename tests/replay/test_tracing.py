@@ -13,6 +13,7 @@ from regnal.events.tracing import trace_id
 from regnal.journal.reader import Record, scan
 from regnal.journal.spans import SpanReader
 from regnal.replay.case import opened
+from regnal.replay.explaining.explain import Investigation
 from regnal.replay.simulation.faults import in_order, parse_fault
 from regnal.replay.simulation.life import Life, live
 from regnal.replay.tracing import NoSuchTrace, Trace, find, spans_of, traces_of
@@ -83,6 +84,19 @@ def test_a_failover_shows_detection_decision_promotion_and_rejoin_in_order(
         "rejoin",
         "failover",
     ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_trace_and_the_explanation_agree_on_the_promotion(name: str) -> None:
+    journals = {member: MUSEUM / name / member for member in ("pg1", "pg2", "pg3")}
+    investigation = Investigation(journals)
+    story = investigation.story(investigation.find("reign-10"))
+    (phase,) = [one for one in story.phases if one.code == "promotion"]
+    trace = find(told(name), "reign-10")
+    (span,) = [one for one in trace.spans if one.name == "promote"]
+    assert phase.seconds is not None
+    assert abs(span.start / 1e9 - phase.began) < 0.001
+    assert abs((span.end - span.start) / 1e9 - phase.seconds) < 0.001
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 import pytest
 
 from regnal.events.spans import naming
+from regnal.events.spans.memory import MAXIMUM_SPANS
 from regnal.events.spans.span import Span
 from regnal.events.spans.telling import part_id, root_id
 from regnal.events.tracing import trace_id
@@ -537,6 +538,18 @@ def test_no_share_drops_an_incident() -> None:
     takes_over(life)
     life.passes(6.0)
     assert "failover" in life.names
+
+
+def test_too_many_spans_are_counted_and_not_kept() -> None:
+    life = replica("pg3")
+    life.says(led_by("pg2", 33))
+    for _ in range(MAXIMUM_SPANS + 7):
+        probe = life.says(ProbePeers(targets=(), timeout=2.0))
+        life.says(PeersProbed(peers=(), asked_at=1.0), cause=probe)
+    life.passes(6.0)
+    assert len(life.spans) == MAXIMUM_SPANS + 1
+    dropped = life.span("follow").attributes[naming.DROPPED]
+    assert dropped == 7 + 1  # detection was a span, too
 
 
 def test_what_is_never_answered_ends_with_an_error() -> None:
