@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from regnal.events.base import Event, schema_urn, type_of
-from regnal.events.tracing import TraceName, span_id, trace_id, traceparent
+from regnal.events.tracing import TraceName, root_id, trace_id, traceparent
 from regnal.messages.base import MemberName, WallTime
 
 SPECVERSION: Literal["1.0"] = "1.0"
@@ -43,7 +43,7 @@ class CloudEvent(BaseModel):
     datacontenttype: str = "application/json"
     dataschema: str
     traceparent: str
-    """All that belongs to one incident has the same trace id."""
+    """All that belongs to one incident has the same, and its root for a parent."""
 
     reporter: str
     """The member that tells it."""
@@ -93,9 +93,7 @@ def cloud_event(
         time=said.time,
         subject=event.concerned() or member,
         dataschema=schema_urn(word),
-        traceparent=traceparent(
-            trace_id(scope, trace), span_id(scope, f"{source}#{ident}")
-        ),
+        traceparent=traceparent(trace_id(scope, trace), root_id(scope, trace)),
         reporter=member,
         journalid=said.journal_id,
         data=event.model_dump(mode="json"),

@@ -26,6 +26,11 @@ def span_id(scope: str, name: str) -> str:
     return _digest("span", scope, name)[:16]
 
 
+def root_id(scope: str, name: TraceName) -> str:
+    """Of the span that spans all of the trace, whoever tells it."""
+    return span_id(scope, f"{name}/root")
+
+
 def traceparent(trace: str, span: str) -> str:
     """As https://www.w3.org/TR/trace-context/ has it; always sampled."""
     return f"00-{trace}-{span}-01"

@@ -11,7 +11,7 @@ from regnal.events.cloud import Reporter
 from regnal.events.spans import naming
 from regnal.events.spans.memory import Episode, Key, Linked, Thread
 from regnal.events.spans.span import Attribute, Link, Moment, Span, SpanId
-from regnal.events.tracing import TraceName, reign_trace, span_id, trace_id
+from regnal.events.tracing import TraceName, reign_trace, root_id, span_id, trace_id
 from regnal.messages.base import MemberName
 
 _WORDS: dict[str, str] = {
@@ -24,11 +24,6 @@ _WORDS: dict[str, str] = {
 """As the incidents' own names begin."""
 
 _TROUBLES = ("fencing", "postgres crash", "dcs outage", "stall", "actor failure")
-
-
-def root_id(scope: str, trace: TraceName) -> SpanId:
-    """Of the root of a trace, whoever tells it."""
-    return span_id(scope, f"{trace}/root")
 
 
 def part_id(scope: str, trace: TraceName, member: MemberName, ordinal: int) -> SpanId:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from regnal.events.spans import naming
 from regnal.events.spans.span import Span, SpanId
-from regnal.events.spans.telling import root_id
+from regnal.events.tracing import root_id
 
 
 def broken(spans: Iterable[Span]) -> list[str]:

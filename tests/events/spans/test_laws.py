@@ -148,6 +148,24 @@ def test_weaving_in_pieces_gives_the_same_as_in_one_go(told: list[Said]) -> None
     assert parts.spans == whole.spans
 
 
+@given(LIVES, LIVES)
+@examples(50)
+def test_what_is_read_again_is_told_again_with_the_same_ids(
+    before: list[Said], after: list[Said]
+) -> None:
+    """As after a crash: the place up to which it was sent, and the memory of then."""
+    first = Life("pg2")
+    for one in before:
+        first.says(one.message, after=one.after)
+    memory, now, count = first.weaver.memory, first.now, first.count
+    told = []
+    for _ in range(2):
+        again = Life("pg2", now=now, count=count)
+        again.weaver.remember(memory)
+        told.append(lived(again, after).spans)
+    assert told[0] == told[1]
+
+
 @given(LIVES)
 @examples(20)
 def test_the_memory_stays_small(told: list[Said]) -> None:

@@ -5,8 +5,8 @@ import pytest
 from regnal.events.spans import naming
 from regnal.events.spans.memory import MAXIMUM_SPANS
 from regnal.events.spans.span import Span
-from regnal.events.spans.telling import part_id, root_id
-from regnal.events.tracing import trace_id
+from regnal.events.spans.telling import part_id
+from regnal.events.tracing import root_id, trace_id
 from regnal.messages.base import Message
 from regnal.messages.changes import StoreBack, StoreLost
 from regnal.messages.cluster import FailoverRequest, KeyWritten, StoreUnreachable
