@@ -56,6 +56,8 @@ Examples:
   regnal simulate --list-faults
   regnal simulate -c regnal.yml --seed 7 --fault "40 kill_host @primary 60" \\
       --journals story && regnal explain story
+  regnal simulate --fault "40 kill_host @primary 60" \\
+      --fault "40:promote_postgres freeze_daemon @sender 25"
 """
 
 MOST_MEMBERS = 9

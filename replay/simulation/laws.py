@@ -176,13 +176,20 @@ def check_electors(facts: Facts) -> None:
         return
     if not facts.settings_of(server.member).is_synchronous:
         return
+    members = {name.lower(): name for name, one in facts.postgres.items() if one.exists}
+
+    def has_everything(name: MemberName) -> bool:
+        """A member without data cannot be promoted, whatever the key says."""
+        member = members.get(name.lower())
+        return member is None or facts.has_everything(member)
+
     named = server.standby_names
     law = law_of_electors(
         key,
         server.synchronous_standby_names,
         named.names,
         named.count,
-        lambda name: not facts.postgres[name].exists or facts.has_everything(name),
+        has_everything,
     )
     _break(facts, law)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from regnal.actors.incident_memory import Memory
@@ -226,9 +227,7 @@ class SimulatedMember:
         late = delay and any(_decides_who_writes(order) for order in orders)
         for order in orders:
             if late:
-                self._scheduler.after(
-                    delay, lambda order=order: self._order(daemon, order)
-                )  # type: ignore[misc]
+                self._scheduler.after(delay, partial(self._order, daemon, order))
             else:
                 self._order(daemon, order)
 

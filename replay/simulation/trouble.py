@@ -73,7 +73,7 @@ class Stage(Protocol):
 
 
 LOOK_AGAIN_AFTER: Seconds = 5.0
-"""When a person who wants to resume looks again."""
+"""When a person looks again who wants to resume, or to start what is still stopping."""
 
 End = Callable[[], None]
 
@@ -177,8 +177,18 @@ def _freeze_daemon(stage: Stage, names: tuple[str, ...], amount: float) -> End:
 
 def _stop_daemon(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     (name,) = names
+    member = stage.members[name]
+    stopped = member.incarnation
     stage.shut_down(name)
-    return lambda: _start(stage, name)
+
+    def start_again() -> None:
+        """It may still wait for its PostgreSQL to stop."""
+        if member.daemon is None:
+            _start(stage, name)
+        elif member.incarnation == stopped:
+            stage.scheduler.after(LOOK_AGAIN_AFTER, start_again)
+
+    return start_again
 
 
 def _start(stage: Stage, name: MemberName) -> None:

@@ -28,7 +28,7 @@ def marked(mutant: Mutant) -> object:
     return pytest.param(mutant, marks=marks, id=mutant.name)
 
 
-@pytest.mark.parametrize("mutant", map(marked, (*MUTANTS, *LIVENESS)))
+@pytest.mark.parametrize("mutant", [marked(one) for one in (*MUTANTS, *LIVENESS)])
 def test_the_simulator_catches_it(mutant: Mutant) -> None:
     """Laws 1 to 7, and that a cluster comes to rest (ELEC-27)."""
     with broken(mutant):

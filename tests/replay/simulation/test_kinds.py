@@ -3,6 +3,7 @@
 import pytest
 
 from regnal.actors.cast import DECIDERS
+from regnal.messages.lease import LeaderRenewed
 from regnal.replay.simulation.faults import in_order, parse_fault
 from regnal.replay.simulation.world import World
 
@@ -161,7 +162,7 @@ def test_an_aimed_fault_waits_for_its_moment() -> None:
     assert kind == "freeze_daemon"
     assert world.store.lock is not None
     assert world.store.lock.name == stopped
-    assert world.primaries == set()
+    assert not world.primaries
     world.run(15)
     assert world.primaries == {stopped}
 
@@ -172,7 +173,7 @@ def test_an_answer_that_comes_to_a_stopped_daemon_is_heard_when_it_goes_on() -> 
     heard = [
         recorded.heard.at
         for recorded in world.members[leader].steps
-        if recorded.heard.message.kind == "leader_renewed"
+        if isinstance(recorded.heard.message, LeaderRenewed)
     ]
     assert not [at for at in heard if began <= at < began + 5]
     assert [at for at in heard if began + 5 <= at < began + 5.01]
@@ -180,8 +181,9 @@ def test_an_answer_that_comes_to_a_stopped_daemon_is_heard_when_it_goes_on() -> 
 
 def test_an_aimed_fault_whose_moment_does_not_come_lapses() -> None:
     world = world_with("31:hand_over_leader kill_host @sender 5", until=70)
-    assert not world.trouble.is_over
+    waited = not world.trouble.is_over
     world.run(10)
+    assert waited
     assert world.trouble.is_over
     assert world.trouble.begun == []
 
@@ -209,3 +211,17 @@ def test_a_leader_key_that_was_deleted_is_taken_again_by_its_leader() -> None:
     assert world.primaries == {leader}
     assert world.store.lock is not None
     assert world.store.lock.name == leader
+
+
+def test_a_daemon_that_stops_for_longer_than_its_fault_is_started_all_the_same() -> (
+    None
+):
+    """Its PostgreSQL waits for a standby that is silent."""
+    world = world_with("33 cut_pair @primary,@standby 9", "34 stop_daemon @primary 10")
+    old = primary_of(world)
+    world.run(10)
+    assert world.members[old].daemon is not None
+    assert world.members[old].incarnation == 1
+    world.run(70)
+    assert world.members[old].incarnation == 2
+    assert world.postgres[old].running
