@@ -27,6 +27,8 @@ import pytest
 
 from regnal.bridges.dcs.clock import boottime
 from regnal.demo.cluster import Document, Member
+from regnal.journal.chain_check import Damage
+from regnal.journal.reader import scan
 from regnal.replay.explaining.explain import Investigation
 from tests.scenarios.test_failover import is_well
 from tests.servers.members import (
@@ -171,6 +173,17 @@ def fencings(member: Member) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def armed_until(member: Member) -> float:
+    """The guard's deadline, by the boot clock; also of a record that is held back."""
+    return max(
+        item.fields["data"]["deadline"]
+        for item in scan(member.journal, with_held=True)
+        if not isinstance(item, Damage)
+        and item.kind == "message"
+        and item.fields["type"] == "arm_guard"
+    )
+
+
 def root_cause(cluster: Stage) -> str:
     """Of the last outage, as explain finds it."""
     told = Investigation({m.name: m.journal for m in cluster.members})
@@ -283,7 +296,7 @@ def test_only_what_no_standby_had_received_is_lost(cluster: Stage) -> None:
     leader = cluster.leader()
     count, known = len(fencings(leader)), set(cluster.writer.missing())
     with by_signal(cluster.cluster.daemon_pid(leader)):
-        deadline = heard(leader, "arm_guard")[-1]["data"]["deadline"]
+        deadline = armed_until(leader)
         cluster.wait("the end of sending", lambda: boottime() > deadline - UNSENT / 2)
         for sender in backends(leader, "walsender"):
             sender.suspend()

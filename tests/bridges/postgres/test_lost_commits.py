@@ -9,8 +9,8 @@ import pytest
 
 from regnal.bridges.postgres import lost_commits
 from regnal.bridges.postgres.lost_commits import (
-    end_of_wal,
     end_of_files,
+    end_of_wal,
     ends_with_its_file,
     is_commit,
     record_end_in,
