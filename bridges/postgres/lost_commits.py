@@ -53,6 +53,7 @@ AFTER_THE_LAST = re.compile(
 NOTHING_FOLLOWS = re.compile(r"could not find a valid record after [0-9A-F]+/[0-9A-F]+")
 """Of a start where, to the end of the WAL, no record can be read: since 9.3."""
 
+SEGMENT = re.compile(r"[0-9A-F]{24}")
 MISSING_FILE = re.compile(r'could not (?:find|open) file "([0-9A-F]{24})"')
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,7 @@ def ends_at(
     """
     options = operation.options
     wal = wal_directory(options.data_dir)
+    files_end = end_of_files(wal, timeline, position)
     try:
         result = run_program(
             [
@@ -128,6 +130,8 @@ def ends_at(
                 *("--path", wal),
                 *("--timeline", str(timeline)),
                 *("--start", format_lsn(position)),
+                # Beyond it, it would try for long to open a file that is not there.
+                *(("--end", format_lsn(files_end)) if files_end else ()),
                 *("--limit", "1"),
             ],
             cancel=operation.cancel,
@@ -143,6 +147,27 @@ def ends_at(
     # make no record.
     stderr = result.stderr
     return says_nothing_follows(stderr) or ends_with_its_file(wal, position, stderr)
+
+
+def end_of_files(wal: Path, timeline: Timeline, position: LSN) -> LSN | None:
+    """Where the files of this timeline end, from that of the position on; None: there is
+    none of it, or there is a gap before others."""
+    files = sorted(
+        file
+        for file in wal.glob(f"{timeline:08X}*")
+        if SEGMENT.fullmatch(file.name) is not None
+    )
+    try:
+        size = files[-1].stat().st_size if files else 0
+    except OSError:  # a running server has just removed it
+        return None
+    if size == 0:
+        return None
+    end = position - position % size
+    while wal / segment_name(timeline, end, size) in files:
+        end += size
+    is_whole = position < end and files[-1].name < segment_name(timeline, end, size)
+    return end if is_whole else None
 
 
 def says_nothing_follows(stderr: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from regnal.bridges.postgres import lost_commits
 from regnal.bridges.postgres.lost_commits import (
+    end_of_files,
     end_of_wal,
     ends_with_its_file,
     is_commit,
@@ -155,6 +156,27 @@ def test_a_missing_file(
     (tmp_path / "000000020000000000000009").touch()
     (tmp_path / "00000002.history").touch()
     assert ends_with_its_file(tmp_path, since, NEXT) is is_end
+
+
+@pytest.mark.parametrize(
+    ("files", "position", "end"),
+    [
+        pytest.param([2], 0x2000028, 0x3000000, id="one"),
+        pytest.param([1, 2, 3], 0x2000028, 0x4000000, id="several"),
+        pytest.param([2, 4], 0x2000028, None, id="a gap before others"),
+        pytest.param([2], 0x3000000, None, id="its own is missing"),
+        pytest.param([], 0x2000028, None, id="none"),
+    ],
+)
+def test_where_the_files_of_a_timeline_end(
+    tmp_path: Path, files: list[int], position: int, end: int | None
+) -> None:
+    for number in files:
+        with (tmp_path / f"0000000100000000{number:08X}").open("wb") as file:
+            file.truncate(16 << 20)
+    (tmp_path / "000000020000000000000009").touch()
+    (tmp_path / "00000001.history").touch()
+    assert end_of_files(tmp_path, 1, position) == end
 
 
 def check(upstream: Driven) -> CheckDivergence:
