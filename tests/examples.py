@@ -1,9 +1,13 @@
-"""How many examples a property is tried with.
+"""How many examples a property is tried with, and how many cases a test.
 
 The number stands at the test; the quick suite takes half as many, since it tries the same
 ones every time, a thorough run (`make test-slow`) ten times as many.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 from hypothesis import settings
 
 USUAL = 50
@@ -25,3 +29,12 @@ def examples(count: int) -> settings:
     usual = settings.default
     assert usual is not None
     return settings(max_examples=max(1, count * usual.max_examples // USUAL))
+
+
+def usually(cases: Sequence[Any], count: int) -> list[Any]:
+    """Cases for `parametrize`: the first `count` in the quick suite, the others only in
+    `make test-slow`."""
+    return [
+        case if number < count else pytest.param(case, marks=pytest.mark.slow)
+        for number, case in enumerate(cases)
+    ]

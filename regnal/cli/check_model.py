@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from regnal.replay.model.explore import Limits, Report, beginning, explore
+from regnal.replay.model.recording import write_journals
 from regnal.replay.model.story import move_text, story
 from regnal.replay.model.world import World
 from regnal.replay.model.worlds import WORLDS, NamedWorld
@@ -20,6 +22,7 @@ Examples:
   regnal check-model
   regnal check-model one-fault three --seconds 600
   regnal check-model switchover -f json
+  regnal check-model three --journals way && regnal explain way/three
 """
 
 
@@ -44,6 +47,12 @@ Examples:
     show_default=True,
     help="From every state, too, let the cluster come to rest once all is mended.",
 )
+@click.option(
+    "--journals",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="If a law is broken, write below DIR/WORLD the journals of the way to it.",
+)
 @click.option("--list", "listed", is_flag=True, help="List the worlds, explore none.")
 @click.option(
     "-f",
@@ -58,6 +67,7 @@ def check_model_command(
     seconds: float,
     states: int | None,
     recovery: bool,
+    journals: Path | None,
     listed: bool,
     form: str,
 ) -> None:
@@ -68,6 +78,10 @@ def check_model_command(
     docs/model-checking.md.  Without WORLD all of them are explored.  The exit status is
     1 if a law was broken; the shortest way to it is told.
     """
+    if journals is not None and journals.exists() and any(journals.iterdir()):
+        raise click.ClickException(
+            f"--journals {journals}: is not empty; name a new directory"
+        )
     chosen = [world for world in WORLDS if not worlds or world.name in worlds]
     if listed:
         _list(chosen, form)
@@ -80,12 +94,32 @@ def check_model_command(
             model, beginning(model, world.begins), limits, recovers=recovery
         )
         found.append((world, report))
+        written = _written(world, report, journals)
         if form == TEXT:
-            click.echo("\n".join(_as_text(world, report)))
+            click.echo("\n".join((*_as_text(world, report), *_where(written))))
     if form == JSON:
         click.echo(json.dumps([_as_json(*one) for one in found], indent=2))
     if any(report.broken for _, report in found):
         sys.exit(LAW_IS_BROKEN)
+
+
+def _written(world: NamedWorld, report: Report, journals: Path | None) -> Path | None:
+    """Where the journals of the way to the broken law are; None: nobody wants them, or
+    no law is broken."""
+    if journals is None or report.broken is None:
+        return None
+    directory = journals / world.name
+    try:
+        write_journals(world, report, directory)
+    except OSError as error:
+        raise click.ClickException(f"--journals {directory}: {error}") from error
+    return directory
+
+
+def _where(written: Path | None) -> list[str]:
+    if written is None:
+        return []
+    return [f"Its journals are in {written}:", f"  regnal explain {written}", ""]
 
 
 def _list(worlds: Sequence[NamedWorld], form: str) -> None:

@@ -17,6 +17,7 @@ Fault = Literal[
     "late order",
     "late watch",
     "late stream",
+    "late end",
     "delete leader key",
 ]
 FAULTS: tuple[Fault, ...] = (
@@ -30,6 +31,7 @@ FAULTS: tuple[Fault, ...] = (
     "late order",
     "late watch",
     "late stream",
+    "late end",
     "delete leader key",
 )
 Recovery = Literal["start daemon", "thaw daemon", "reach store", "reach peer"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from regnal.messages.cluster import FailoverRequest
 from regnal.messages.daemon import ShutdownRequested
+from regnal.messages.postgres import PostmasterExited
 from regnal.replay.model.bounds import RECOVERIES, Bounds, Fault, Recovery
 from regnal.replay.model.scene import Scene, Surroundings
 from regnal.replay.model.state import Move, State
@@ -97,6 +98,18 @@ def _hold_watch(scene: Scene, index: int) -> bool:
     return True
 
 
+def _hold_end(scene: Scene, index: int) -> bool:
+    """Meanwhile the monitor sees that there is no postmaster, or another."""
+    host = scene.hosts[index]
+    if host.late_end is not None or not host.events:
+        return False
+    if not isinstance(host.events[0].value, PostmasterExited):
+        return False
+    scene.change(index, events=host.events[1:], late_end=host.events[0])
+    scene.observe(index)
+    return True
+
+
 def _hold_stream(scene: Scene, index: int) -> bool:
     host = scene.hosts[index]
     if host.stream_held or not host.server.streaming:
@@ -115,6 +128,7 @@ FAULTS_OF_A_MEMBER: dict[Fault, Callable[[Scene, int], bool]] = {
     "late order": _hold_order,
     "late watch": _hold_watch,
     "late stream": _hold_stream,
+    "late end": _hold_end,
 }
 """Each says whether there is anything that it could happen to."""
 

@@ -61,6 +61,8 @@ class Recovery:
                 watch_held=False,
                 stream_held=False,
             )
+            if host.late_end is not None:
+                scene.told_of_the_end(index, host.late_end)
             scene.see_to_keys(index)
         return scene.done()
 

@@ -5,9 +5,10 @@ of the guard and of its observer is done at once, what it orders of the store an
 PostgreSQL is on its way from then on.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from regnal.messages.base import Command, Message
 from regnal.messages.cluster import ClusterView, StoreAnswered, StoreUnreachable
@@ -42,7 +43,42 @@ from regnal.replay.model.store import AT_ONCE, KEYS, LEASE_ACTIONS, key_command,
 from regnal.replay.model.values import NOW, Token, Tokens
 
 
-@dataclass(frozen=True, slots=True)
+class Begins(NamedTuple):
+    """The daemon of this member starts."""
+
+    member: int
+
+
+class Ends(NamedTuple):
+    """It is gone."""
+
+    member: int
+
+
+class Hears(NamedTuple):
+    """A bridge says something to it."""
+
+    member: int
+    message: Message
+
+
+class Serves(NamedTuple):
+    """One of its actors hears what is first in its mailbox."""
+
+    member: int
+    actor: int
+
+
+class Passes(NamedTuple):
+    """Time does."""
+
+    seconds: int
+
+
+Witnessed = Begins | Ends | Hears | Serves | Passes
+
+
+@dataclass(slots=True)
 class Surroundings:
     """What is the same in every state."""
 
@@ -51,6 +87,8 @@ class Surroundings:
     tokens: Tokens
     daemons: Daemons
     views: dict[Store, Token[ClusterView]] = field(default_factory=dict)
+    witness: Callable[[Sequence[Witnessed]], None] | None = None
+    """Who is told what happened to the daemons in each move that is made; None: nobody."""
 
     def view(self, store: Store) -> Token[ClusterView]:
         """What a watcher sees of these keys."""
@@ -80,11 +118,16 @@ class Scene:
         self.rules: list[tuple[int, str, str]] = []
         """Member, actor and rule of what was decided in this move."""
 
+        self.witnessed: list[Witnessed] = []
+        """What happened to the daemons in this move."""
+
         self.broken: str | None = None
         """Which law this move breaks, if it does."""
 
     def done(self) -> State:
         """The state after the move."""
+        if self.around.witness is not None:
+            self.around.witness(self.witnessed)
         self._end_streams()
         self._acknowledge()
         return self.state._replace(hosts=tuple(self.hosts), store=self.store)
@@ -115,6 +158,7 @@ class Scene:
         """A bridge says something to the daemon, if there is one."""
         mind = self.hosts[index].daemon
         if mind is not None:
+            self.witnessed.append(Hears(index, message))
             token: Token[Message] = self.around.tokens.of(message)
             self.learned(index, self.around.daemons.hear(mind, token))
 
@@ -139,6 +183,7 @@ class Scene:
 
     def start_daemon(self, index: int) -> None:
         settings = self.around.settings[index]
+        self.witnessed.append(Begins(index))
         view = self.around.view(self.store)
         linked = self.hosts[index].linked
         self.change(
@@ -158,6 +203,7 @@ class Scene:
 
     def end_daemon(self, index: int) -> None:
         """It is gone, with everything that was on its way to it or in its queues."""
+        self.witnessed.append(Ends(index))
         self.change(
             index,
             daemon=None,
@@ -169,6 +215,7 @@ class Scene:
             view=None,
             watch_held=False,
             events=(),
+            late_end=None,
             probe=None,
             silent=False,
         )
@@ -199,6 +246,12 @@ class Scene:
         if host.daemon is not None:
             token = self.around.tokens.of(message)
             self.change(index, events=(*host.events, token))
+
+    def told_of_the_end(self, index: int, ended: Token[Message]) -> None:
+        """Of a postmaster, later than of what has happened since."""
+        self.change(index, late_end=None)
+        self.tell(index, ended.value)
+        self.observe(index)
 
     def _exited(self, index: int, *, expected: bool) -> Message:
         return PostmasterExited(

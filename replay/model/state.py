@@ -76,6 +76,9 @@ class Host(NamedTuple):
     events: tuple[Token[Message], ...] = ()
     """What the monitor has not delivered."""
 
+    late_end: Token[Message] | None = None
+    """The end of a postmaster whose children do not end: told when they have."""
+
     probe: Probe | None = None
     linked: bool = True
     """Whether the store can be reached."""

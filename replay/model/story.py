@@ -1,5 +1,7 @@
 """The way to a broken law, told in order."""
 
+from typing import NamedTuple
+
 from regnal.replay.model.explore import Report, beginning, broken_law
 from regnal.replay.model.state import Move, State
 from regnal.replay.model.world import World
@@ -13,9 +15,7 @@ def story(world: NamedWorld, report: Report) -> list[str]:
     state, at = beginning(model, world.begins), 0
     lines: list[str] = []
     for move in report.path:
-        made = _made(model, state, move)
-        assert made is not None, f"the way cannot be gone again: {move}"
-        state, rules, law = made
+        state, rules, law = taken(model, state, move)
         if move.kind == "time passes":
             at += int(move.what.split()[0])
             lines += [f"{at:4} s  {law}"] if law is not None else []
@@ -27,14 +27,23 @@ def story(world: NamedWorld, report: Report) -> list[str]:
     return lines
 
 
-def _made(
-    model: World, state: State, wanted: Move
-) -> tuple[State, list[tuple[int, str, str]], str | None] | None:
+class Taken(NamedTuple):
+    """What came of a move."""
+
+    after: State
+    rules: list[tuple[int, str, str]]
+    """Member, actor and rule of what was decided."""
+
+    broken: str | None
+
+
+def taken(model: World, state: State, wanted: Move) -> Taken:
+    """This move of those that may happen now."""
     for move, scene in model.moves(state):
         if move == wanted:
             after = scene.done()
-            return after, scene.rules, broken_law(model, scene, after)
-    return None
+            return Taken(after, scene.rules, broken_law(model, scene, after))
+    raise AssertionError(f"the way cannot be gone again: {wanted}")
 
 
 def move_text(move: Move, names: tuple[str, ...]) -> str:

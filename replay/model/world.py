@@ -14,6 +14,7 @@ from regnal.messages.cluster import ClusterObserved
 from regnal.messages.lease import LeaderAcquired, LeaderRenewed
 from regnal.messages.postgres import PromotePostgres, StartPostgres, StopPostgres
 from regnal.messages.probes import PeersProbed, PeerStatus, ProbeTarget
+from regnal.messages.timers import TimerFired
 from regnal.replay.model.bounds import Bounds
 from regnal.replay.model.daemon import CAST, Daemons
 from regnal.replay.model.faults import faults, recoveries, wishes
@@ -25,7 +26,7 @@ from regnal.replay.model.laws import (
 )
 from regnal.replay.model.operator import GO_ON, begun, done, failed, outcome
 from regnal.replay.model.postgres import Server, has_diverged, promoted, shutdown_record
-from regnal.replay.model.scene import Scene, Surroundings
+from regnal.replay.model.scene import Hears, Passes, Scene, Serves, Surroundings
 from regnal.replay.model.state import Host, Move, Request, State, Stray
 from regnal.replay.model.store import (
     AT_ONCE,
@@ -134,6 +135,10 @@ class World:
                 yield from self._stream(state, index)
             if host.watch_held and host.views:
                 yield from self._watch(state, index)
+            if host.late_end is not None and not host.frozen:
+                scene = Scene(self.around, state)
+                scene.told_of_the_end(index, host.late_end)
+                yield Move("the end of a postmaster is told late", index), scene
         for number, stray in enumerate(state.strays):
             yield self._stray(state, number, stray)
 
@@ -369,6 +374,7 @@ class World:
             if due == 0:
                 scene = Scene(self.around, state)
                 fired = self.around.daemons.fire(host.daemon, name)
+                scene.witnessed.append(Hears(index, TimerFired(name=name, due_at=NOW)))
                 scene.learned(index, fired)
                 yield Move("a timer fires", index, name), scene
         if host.probe is not None and host.probe.due_in == 0:
@@ -376,6 +382,7 @@ class World:
         for actor, box in enumerate(host.daemon.value.boxes):
             if box:
                 scene = Scene(self.around, state)
+                scene.witnessed.append(Serves(index, actor))
                 scene.learned(index, self.around.daemons.serve(host.daemon, actor))
                 name = self.around.daemons.actor_name(actor)
                 kind = type(box[0]).model_fields["kind"].default
@@ -445,6 +452,7 @@ class World:
         if seconds is None:
             return None
         scene = Scene(self.around, state)
+        scene.witnessed.append(Passes(seconds))
         daemons = self.around.daemons
         for index, host in enumerate(state.hosts):
             scene.hosts[index] = self._host_later(host, seconds)

@@ -79,6 +79,9 @@ KINDS: dict[FaultKind, Kind] = {
     "slow_stop": Kind("PostgreSQL", "stops take longer", amount="seconds"),
     "slow_checkpoint": Kind("PostgreSQL", "checkpoints take longer", amount="seconds"),
     "late_promotion": Kind("PostgreSQL", "promotions take longer", amount="seconds"),
+    "late_end": Kind(
+        "PostgreSQL", "that a postmaster crashed is told late", amount="seconds"
+    ),
     "slow_disk": Kind("disks", "what waits for the disk takes longer", amount="times"),
     "full_disk": Kind("disks", "there is no room: a server that writes crashes"),
     "cut_from_store": Kind("network", "a member and the store cannot talk"),

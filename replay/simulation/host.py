@@ -37,6 +37,9 @@ class Host:
     extra: dict[type[Command], Seconds] = field(default_factory=dict)
     """What commands of these classes take longer, for reasons of PostgreSQL's own."""
 
+    late_end: Seconds = 0.0
+    """How much later than it is seen the end of a postmaster is told: children hang."""
+
     @property
     def runs(self) -> bool:
         return self.is_up and not self.is_suspended

@@ -216,6 +216,16 @@ def _slower(*commands: type[Command]) -> Begin:
     return begin
 
 
+def _late_end(stage: Stage, names: tuple[str, ...], amount: float) -> End:
+    host = stage.hosts[names[0]]
+    host.late_end = amount
+
+    def end() -> None:
+        host.late_end = 0.0
+
+    return end
+
+
 def _slow_disk(stage: Stage, names: tuple[str, ...], amount: float) -> End:
     host = stage.hosts[names[0]]
     host.disk_slowness = max(1.0, amount)
@@ -428,6 +438,7 @@ BEGINNINGS: Mapping[FaultKind, Begin] = {
     "slow_stop": _slower(StopPostgres),
     "slow_checkpoint": _slower(CheckpointPostgres),
     "late_promotion": _slower(PromotePostgres),
+    "late_end": _late_end,
     "slow_disk": _slow_disk,
     "full_disk": _full_disk,
     "cut_from_store": _cut_from_store,

@@ -251,7 +251,8 @@ class World:
         self.store.unwatch(name)
 
     def kill_postgres(self, name: MemberName, signal: int = 9) -> None:
-        """The postmaster crashes, the daemon sees it at once."""
+        """The postmaster crashes, the daemon sees it at once; it is told the end when the
+        children are gone."""
         server, host = self.postgres[name], self.hosts[name]
         if not server.running:
             return
@@ -269,7 +270,13 @@ class World:
             control=server.control(),
             disks=(room,) if host.disk_is_full else (),
         )
-        member.say(member.daemon, "monitor", exited)
+        daemon = member.daemon
+        if host.late_end:
+            self.scheduler.after(
+                host.late_end, lambda: member.say(daemon, "monitor", exited)
+            )
+        else:
+            member.say(daemon, "monitor", exited)
         self.observe(name)
         self.operators[name].server_ended()
 
@@ -297,6 +304,7 @@ class World:
         for name, host in self.hosts.items():
             host.disk_is_full, host.disk_slowness = False, 1.0
             host.extra.clear()
+            host.late_end = 0.0
             self.resume_host(name)
             self.thaw(name)
             if self.members[name].daemon is None:

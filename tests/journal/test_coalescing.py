@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ from regnal.messages.cluster import StoreAnswered
 from regnal.messages.envelope import Envelope
 from regnal.messages.lease import LeaderRenewed, RenewLeader
 from regnal.messages.timers import TimerFired
-from tests.examples import examples
+from tests.examples import examples, usually
 from tests.journal.builders import IDENTITY, TOY, FakeTime, Memory, records
 from tests.journal.replaying import Replay
 
@@ -207,9 +208,10 @@ def test_what_is_not_routine_is_all_there_and_the_rest_is_counted(
     assert omitted == sum(r.fields.get("repeats", 0) for r in found)
 
 
-def test_a_quiet_day_is_a_few_records(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hours", usually([4, 24], 1))
+def test_a_quiet_day_is_a_few_records(tmp_path: Path, hours: int) -> None:
     story = Story(tmp_path, replace(JournalOptions(), segment_age=1e9))
-    for _ in range(8640):
+    for _ in range(hours * 360):
         story.time.seconds += 10
         story.beat()
         story.ledger.tick()
@@ -218,9 +220,9 @@ def test_a_quiet_day_is_a_few_records(tmp_path: Path) -> None:
     found = story.read()
     assert replayed(found) == story.truth
     quiet = [r for r in found if r.kind == "quiet"]
-    assert len(quiet) == 24  # once an hour
+    assert len(quiet) == hours  # once in each
     # Each: the note, two states; two messages, two steps, what one of them said.
-    assert len(found) <= 3 + 24 * (3 + 5 + 2)
+    assert len(found) <= 3 + hours * (3 + 5 + 2)
 
 
 def test_nothing_is_left_out_that_somebody_has_yet_to_hear(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from regnal.messages.cluster import StoreAnswered, StoreUnreachable
 from regnal.messages.daemon import ShutdownRequested
 from regnal.messages.lease import LeaderReleased
 from regnal.messages.timers import TimerFired
-from tests.examples import examples
+from tests.examples import examples, usually
 from tests.journal.builders import (
     IDENTITY,
     TOY,
@@ -141,14 +141,15 @@ def test_a_short_quiet_is_written_whole(tmp_path: Path) -> None:
     assert fold(found) == member.memory
 
 
-def test_an_idle_day_takes_little(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hours", usually([4, 24], 1))
+def test_an_idle_day_takes_little(tmp_path: Path, hours: int) -> None:
     member = Member(tmp_path, JournalOptions(segment_age=1e9)).open()
-    for _ in range(8640):
+    for _ in range(hours * 360):
         member.beat()
         member.ledger.tick()
     member.ledger.release()
     member.ledger.write()
-    assert last_segment(tmp_path).stat().st_size < 200_000
+    assert last_segment(tmp_path).stat().st_size < 200_000 * hours / 24
     assert fold(records(tmp_path)) == member.memory
 
 
@@ -229,14 +230,27 @@ def crashed(directory: Path, *, group: bool) -> tuple[Path, int]:
     return last_segment(directory), before
 
 
+AT_BYTES = pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(7, id="some bytes"),
+        pytest.param(1, id="every byte", marks=pytest.mark.slow),
+    ],
+)
+"""Where writing ended; seven has no part in how long records are."""
+
+
+@AT_BYTES
 @pytest.mark.parametrize("group", [False, True], ids=["record", "step and said"])
-def test_a_tail_torn_at_any_byte_is_cut_and_noted(tmp_path: Path, group: bool) -> None:
+def test_a_tail_torn_at_any_byte_is_cut_and_noted(
+    tmp_path: Path, group: bool, step: int
+) -> None:
     original = tmp_path / "original"
     segment, begin = crashed(original, group=group)
     content = segment.read_bytes()
     whole = records(original)
     torn_off = 2 if group else 1
-    for end in range(begin, len(content)):
+    for end in range(begin, len(content), step):
         directory = tmp_path / "torn"
         shutil.copytree(original, directory)
         (directory / segment.name).write_bytes(content[:end])
@@ -293,8 +307,11 @@ def test_a_segment_without_a_record_does_not_stop_the_next(
     assert verify(tmp_path).is_whole
 
 
+@AT_BYTES
 @pytest.mark.parametrize("beats", [2, 30], ids=["short", "long"])
-def test_a_torn_write_of_held_records_is_completed(tmp_path: Path, beats: int) -> None:
+def test_a_torn_write_of_held_records_is_completed(
+    tmp_path: Path, beats: int, step: int
+) -> None:
     original = tmp_path / "original"
     member = Member(original, QUIET_SOON).open()
     for _ in range(beats):
@@ -307,7 +324,7 @@ def test_a_torn_write_of_held_records_is_completed(tmp_path: Path, beats: int) -
     (original / QUIET).write_bytes(quiet)  # we died before it was emptied
     segment = last_segment(original)
     content = segment.read_bytes()
-    for end in range(before, len(content) + 1, 2 if beats == 2 else 7):
+    for end in range(before, len(content) + 1, step * (2 if beats == 2 else 7)):
         directory = tmp_path / "torn"
         shutil.copytree(original, directory)
         (directory / segment.name).write_bytes(content[:end])
@@ -320,8 +337,9 @@ def test_a_torn_write_of_held_records_is_completed(tmp_path: Path, beats: int) -
         shutil.rmtree(directory)
 
 
+@AT_BYTES
 def test_a_quiet_file_that_is_torn_costs_the_torn_entry_only(
-    tmp_path: Path,
+    tmp_path: Path, step: int
 ) -> None:
     original = tmp_path / "original"
     member = Member(original).open()
@@ -329,7 +347,7 @@ def test_a_quiet_file_that_is_torn_costs_the_torn_entry_only(
         member.beat()
     member.ledger.write()
     quiet = (original / QUIET).read_bytes()
-    for end in range(0, len(quiet) + 1, 3):
+    for end in range(0, len(quiet) + 1, step):
         directory = tmp_path / "torn"
         shutil.copytree(original, directory)
         (directory / QUIET).write_bytes(quiet[:end])

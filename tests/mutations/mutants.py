@@ -18,6 +18,7 @@ from regnal.actors import (
     election_race,
     election_shutdown,
     postgres_supervisor,
+    postmaster,
     supervisor_taking,
     sync_plan,
     watchdog,
@@ -323,6 +324,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "renew after the deadline and not step down",
         (_without(election_lease.step_down_before_the_lease_ends),),
         _only(ASYNCHRONOUS, "cut from store"),
+    ),
+    Mutant(
+        "take the late end of a postmaster for that of the one that runs",
+        (_always(postmaster.Postmaster, "is_late", False),),
+        _only(
+            ASYNCHRONOUS,
+            "crash postgres",
+            "late end",
+            faults=2,
+            wishes=1,
+            wished=("switchover",),
+        ),
     ),
     Mutant(
         "start as primary after a crash without the lease",

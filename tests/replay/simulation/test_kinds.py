@@ -120,6 +120,18 @@ def test_a_slow_start_is_slow() -> None:
     assert len(world.primaries) == 1
 
 
+def test_an_end_that_is_told_late_ends_nothing_that_runs() -> None:
+    """Law 1: meanwhile PostgreSQL was started again."""
+    world = world_with(
+        "30 late_end @primary 9 4", "33 kill_postgres @primary", until=45
+    )
+    old = primary_of(world)
+    assert world.primaries == {old}
+    rules = [step.step.rule for step in world.members[old].steps]
+    assert rules.count("start_the_primary_again") == 1
+    assert rules.count("postmaster_exited") == 0
+
+
 def test_a_slow_stop_is_slow() -> None:
     world = world_with("31 slow_stop @primary 20 5", "32 switchover -", until=45)
     assert max(gap for _, gap in world.write_gaps) > 5

@@ -13,6 +13,7 @@ from regnal.replay.simulation.campaign import Cluster, draw, lives
 from regnal.replay.simulation.faults import in_order, parse_fault
 from regnal.replay.simulation.life import Life, Lived, live
 from regnal.replay.simulation.profiles import PROFILES
+from tests.examples import usually
 
 NAMES = ("a", "b", "c")
 SYNCHRONOUS: dict[str, Any] = {"synchronous_mode": "on"}
@@ -36,7 +37,7 @@ def check(life: Life) -> Lived:
     return lived
 
 
-@pytest.mark.parametrize("seed", range(FEW))
+@pytest.mark.parametrize("seed", usually(range(FEW), len(ALL)))
 def test_a_fault_or_two(seed: int) -> None:
     """Laws 1 to 7; ELEC-27."""
     settings = ALL[seed % len(ALL)]
