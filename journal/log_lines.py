@@ -15,9 +15,8 @@ from pydantic_core import to_json
 from regnal.events.cloud import CloudEvent, Reporter
 from regnal.events.log_line import LogLine
 from regnal.events.spans.span import Attribute, SpanId, TraceId, UnixNanos
-from regnal.events.spans.telling import root_id
 from regnal.events.telling import values_told, weight_of
-from regnal.events.tracing import TraceName, trace_id
+from regnal.events.tracing import TraceName, root_id, trace_id
 from regnal.journal.decoding import StepTaken, Undecodable, step_of
 from regnal.journal.event_layout import name_of
 from regnal.journal.places import RecordNumber

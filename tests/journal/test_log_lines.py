@@ -6,8 +6,7 @@ import pytest
 
 from regnal.events.cloud import Reporter
 from regnal.events.log_line import LogLine
-from regnal.events.spans.telling import root_id
-from regnal.events.tracing import trace_id
+from regnal.events.tracing import root_id, trace_id
 from regnal.journal.log_lines import QUIET_RULES, LogReader
 from regnal.journal.reader import Record, scan
 from regnal.messages.changes import LeaderLost, StoreBack, StoreLost
