@@ -176,7 +176,7 @@ def fencings(member: Member) -> list[dict[str, Any]]:
 def armed_until(member: Member) -> float:
     """The guard's deadline, by the boot clock; also of a record that is held back."""
     return max(
-        item.fields["data"]["deadline"]
+        float(item.fields["data"]["deadline"])
         for item in scan(member.journal, with_held=True)
         if not isinstance(item, Damage)
         and item.kind == "message"
