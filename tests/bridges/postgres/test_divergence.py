@@ -30,16 +30,19 @@ from regnal.messages.postgres import (
     CrashRecovered,
     DataDirectoryRemoved,
     DivergenceChecked,
+    FollowUpstream,
     OperationFailed,
     PostgresPromoted,
     PostgresRewound,
     PostgresStarted,
+    PostgresStatus,
     PostgresStopped,
     PromotePostgres,
     RecoverCrashed,
     RemoveDataDirectory,
     RewindPostgres,
     StartPostgres,
+    UpstreamFollowed,
 )
 from tests.bridges.postgres.recorder import (
     START_PRIMARY,
@@ -67,6 +70,7 @@ UPSTREAM = UpstreamHistory(
 SAME = dataclasses.replace(UPSTREAM, timeline=1, lines=(), checkpoint_timeline=1)
 PROMOTE = PromotePostgres(timeout=30.0)
 CHECKPOINT = CheckpointPostgres(timeout=30.0)
+BULK = "SELECT pg_logical_emit_message(false, 'x', repeat('x', 10000000))"
 
 
 @pytest.mark.parametrize(
@@ -380,6 +384,37 @@ def test_a_standby_with_a_piece_of_a_record_too_much_can_follow(
     received = third.observe().received_lsn or 0
     assert received > promoted.history[0].lsn
     assert checked.verdict == "can_follow"
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_standby_with_a_piece_of_a_record_too_much_follows_in_the_end(
+    pair: tuple[Driven, Driven], new_member: NewMember
+) -> None:
+    """It asks for the rest of the record, in a file that the new primary has not begun;
+    once it has, PostgreSQL 15 panics, and follows when it is started again."""
+    primary, standby = pair
+    third = new_member.copy(primary, "pg3")
+    third.do(start_standby(primary), PostgresStarted)
+    third.observe_until(streams, "streamed")
+    crash_within_a_record(primary, third, standby)
+    standby.do(PROMOTE, PostgresPromoted)
+    third.do(
+        FollowUpstream(upstream=upstream_of(standby), timeout=30.0), UpstreamFollowed
+    )
+    received = third.observe().received_lsn or 0
+    while (standby.observe().write_lsn or 0) < received + WAL_FILE:
+        sql(standby.options, BULK)
+
+    def has_moved(status: PostgresStatus) -> bool:
+        return status.process == "absent" or status.timeline == 2
+
+    if third.observe_until(has_moved, "followed or ended").process == "absent":
+        assert third.do(check(standby), DivergenceChecked).verdict == "can_follow"
+        third.do(start_standby(standby), PostgresStarted)
+    third.observe_until(
+        lambda status: streams(status) and status.timeline == 2, "streamed"
+    )
 
 
 def crash_within_a_record(primary: Driven, *standbys: Driven) -> None:
