@@ -24,6 +24,7 @@ from regnal.bridges.dcs.etcd3_protocol import (
     Json,
     KeyValue,
     if_absent,
+    if_lease,
     if_revision,
     if_value,
     op_delete,
@@ -124,7 +125,7 @@ class Etcd3Store:
         changes = [op_delete(self._leader)]
         if status is not None:
             changes.insert(0, self._op_status(status))
-        self._on_leader([if_value(self._leader, member)], changes, deadline)
+        self._let_go(member, changes, self._session.lease, deadline)
 
     def hand_over_leader(
         self,
@@ -136,11 +137,8 @@ class Etcd3Store:
     ) -> LeaseAnswer:
         def hand_over(held: Held) -> LeaseAnswer:
             give = op_put(self._leader, to, held.lease)
-            made = self._on_leader(
-                [if_value(self._leader, member)],
-                [give, self._op_status(status)],
-                deadline,
-            )
+            changes = [give, self._op_status(status)]
+            made = self._let_go(member, changes, held.lease, deadline)
             if made.is_made or _is_bound(made.found, to, held.lease):
                 # The latter: an earlier attempt of ours was made after all.
                 return LeaseAnswer(True, to, made.reply.asked_at)
@@ -270,6 +268,31 @@ class Etcd3Store:
         self, compare: list[Json], success: list[Json], deadline: Instant
     ) -> Outcome:
         return self._keys.transact(compare, success, self._leader, deadline)
+
+    def _let_go(
+        self,
+        member: MemberName,
+        changes: list[Json],
+        lease: int | None,
+        deadline: Instant,
+    ) -> Outcome:
+        """Only as long as the key is bound to this session: what etcd carries out late must
+        not take the lock from a daemon that was started again since, and leads."""
+        compare = [if_value(self._leader, member)]
+        if lease is None:
+            return self._on_leader(compare, changes, deadline)
+        made = self._on_leader(
+            [*compare, if_lease(self._leader, lease)], changes, deadline
+        )
+        found = made.found
+        if made.is_made or found is None or found.value != member:
+            return made
+        if not self._session.was_granted(found.lease):
+            return made
+        # After another ttl the key is bound to our former lease until it is renewed.
+        return self._on_leader(
+            [*compare, if_lease(self._leader, found.lease)], changes, deadline
+        )
 
     def _bind(
         self, found: KeyValue | None, member: MemberName, held: Held, deadline: Instant

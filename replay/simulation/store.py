@@ -31,6 +31,9 @@ class Lock:
     owner: MemberName
     """Whose session it is bound to: after a hand-over still the old leader's."""
 
+    life: int
+    """Which incarnation of the owner's daemon: only that lets go of it."""
+
     ends_at: Instant
     ttl: Seconds
     revision: int
@@ -131,27 +134,26 @@ class SimulatedStore:
         if known is None or known.view != view:
             self.changed()
 
-    def acquire(self, member: MemberName, ttl: Seconds) -> bool:
+    def acquire(self, member: MemberName, ttl: Seconds, life: int = 1) -> bool:
         self.expire()
         if self.lock is not None and self.lock.name != member:
             return False
-        self._take(member, ttl)
+        self._take(member, ttl, life)
         self.changed()
         return True
 
-    def renew(self, member: MemberName, ttl: Seconds) -> bool:
+    def renew(self, member: MemberName, ttl: Seconds, life: int = 1) -> bool:
         self.expire()
         if self.lock is None or self.lock.name != member:
             return False
-        if self.lock.owner != member:
-            self.lock = replace(self.lock, owner=member)
+        if (self.lock.owner, self.lock.life) != (member, life):
+            self.lock = replace(self.lock, owner=member, life=life)
             self.changed()
         self._prolong(member, ttl)
         return True
 
-    def release(self, member: MemberName, last_lsn: LSN | None) -> bool:
-        self.expire()
-        if self.lock is None or self.lock.name != member:
+    def release(self, member: MemberName, last_lsn: LSN | None, life: int = 1) -> bool:
+        if not self._is_bound(member, life):
             return False
         self._note_position(last_lsn)
         self.lock = None
@@ -159,15 +161,19 @@ class SimulatedStore:
         return True
 
     def hand_over(
-        self, member: MemberName, to: MemberName, last_lsn: LSN, ttl: Seconds
+        self,
+        member: MemberName,
+        to: MemberName,
+        last_lsn: LSN,
+        ttl: Seconds,
+        life: int = 1,
     ) -> bool:
-        self.expire()
-        if self.lock is None or self.lock.name != member:
+        if not self._is_bound(member, life):
             return False
         self._note_position(last_lsn)
         self._revision += 1
         ends_at = self._scheduler.now + ttl
-        self.lock = Lock(to, member, ends_at, ttl, self._revision)
+        self.lock = Lock(to, member, life, ends_at, ttl, self._revision)
         self._scheduler.at(self.lock.ends_at, self.expire)
         self.changed()
         return True
@@ -219,10 +225,17 @@ class SimulatedStore:
         if self._watchers.get(member) is watcher:
             watcher(view)
 
-    def _take(self, member: MemberName, ttl: Seconds) -> None:
+    def _is_bound(self, member: MemberName, life: int) -> bool:
+        """Whether the lock is this daemon's own: a request that is carried out late must
+        not take it from one that was started since."""
+        self.expire()
+        lock = self.lock
+        return lock is not None and (lock.name, lock.life) == (member, life)
+
+    def _take(self, member: MemberName, ttl: Seconds, life: int) -> None:
         self._revision += 1
         ends_at = self._scheduler.now + ttl
-        self.lock = Lock(member, member, ends_at, ttl, self._revision)
+        self.lock = Lock(member, member, life, ends_at, ttl, self._revision)
         self._prolong(member, ttl)
 
     def _prolong(self, member: MemberName, ttl: Seconds) -> None:

@@ -91,6 +91,7 @@ class SimulatedStoreBridge:
         self._world = world
         self._member = member
         self._daemon = daemon
+        self._life = member.incarnation
         self._lost = False
         self._answered_at = world.scheduler.now
         self._seen: ClusterView | None = None
@@ -251,19 +252,19 @@ class SimulatedStoreBridge:
         store, me = self._world.store, self._member.name
         match command:
             case AcquireLeader(ttl=ttl):
-                if store.acquire(me, ttl):
+                if store.acquire(me, ttl, self._life):
                     self._world.granted(me, envelope.at + ttl)
                     return LeaderAcquired(member=me, valid_until=envelope.at + ttl)
             case RenewLeader(ttl=ttl):
-                if store.renew(me, ttl):
+                if store.renew(me, ttl, self._life):
                     self._world.granted(me, envelope.at + ttl)
                     return LeaderRenewed(member=me, valid_until=envelope.at + ttl)
             case ReleaseLeader(last_lsn=lsn):
-                if store.release(me, lsn):
+                if store.release(me, lsn, self._life):
                     self._world.letting_go(me)
                     return LeaderReleased(member=me)
             case HandOverLeader(to=to, last_lsn=lsn, ttl=ttl):
-                if store.hand_over(me, to, lsn, ttl):
+                if store.hand_over(me, to, lsn, ttl, self._life):
                     self._world.letting_go(me)
                     return LeaderHandedOver(to=to)
             case WithdrawHandOver(to=to):

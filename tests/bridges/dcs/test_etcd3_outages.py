@@ -12,6 +12,7 @@ from regnal.bridges.dcs.clock import boottime
 from regnal.bridges.dcs.contract import Store, StoreUnavailable
 from regnal.bridges.dcs.etcd3_session import FRESH_PART
 from regnal.bridges.dcs.open import open_store
+from regnal.messages.cluster import LeaderStatus
 from tests.bridges.dcs.odd_server import OddServer
 from tests.bridges.dcs.watching import Watching
 from tests.servers.etcd import EtcdCluster, EtcdServer, needs_etcd
@@ -120,6 +121,22 @@ def test_a_frozen_server_leaves_time_for_the_others(
     assert time.monotonic() - began < 3.0
     victim.resume()
     fragile.wait_until_ready()
+
+
+def test_what_etcd_carries_out_late_takes_no_lock_from_a_daemon_started_since(
+    fragile: EtcdCluster, opening: Opening
+) -> None:
+    """Law 1: it would name the next leader while this one takes writes."""
+    former, again = (opening("ours", hosts=fragile.hosts) for _ in range(2))
+    assert former.acquire_leader("ours", TTL, soon()).granted
+    assert again.acquire_leader("ours", TTL, soon()).granted
+    status = LeaderStatus(optime=7)
+    late = former.hand_over_leader("ours", "theirs", status, TTL, soon())
+    assert (late.granted, late.holder) == (False, "ours")
+    former.release_leader("ours", status, soon())
+    view = again.read(soon(), consistent=True)
+    assert (view.leader_name, view.status) == ("ours", None)
+    assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
 
 
 def test_a_frozen_store_is_unavailable_at_the_deadline_and_recovers(

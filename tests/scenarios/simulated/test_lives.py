@@ -80,3 +80,14 @@ def test_what_once_went_wrong_goes_well(
 ) -> None:
     life = Life(NAMES, seed, in_order(map(parse_fault, faults)), settings)
     assert max(outage.duration for outage in check(life).outages) < 40
+
+
+@pytest.mark.parametrize("seed", [14, 17, 19])
+def test_a_hand_over_that_comes_late_takes_no_lock_from_a_daemon_started_since(
+    seed: int,
+) -> None:
+    """Law 1: the store carried out what a daemon had asked for before it was stopped, and
+    the next one led; with the candidate that the key named then, two took writes."""
+    faults = ("31 stop_daemon @primary 9", "31:hand_over_leader lose_answers 7 1")
+    settings = {"ttl": 20, "loop_wait": 5, "retry_timeout": 5}
+    check(Life(("a", "b"), seed, in_order(map(parse_fault, faults)), settings))
