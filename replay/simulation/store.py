@@ -17,6 +17,11 @@ from regnal.messages.cluster import (
 )
 from regnal.replay.simulation.scheduler import Scheduler
 
+Session = tuple[int, int]
+"""Which daemon of a member, and which of its sessions: a later one is greater."""
+
+FIRST: Session = (1, 0)
+
 Watcher = Callable[[ClusterView], None]
 
 WATCH_DELAY = (0.001, 0.01)
@@ -31,8 +36,8 @@ class Lock:
     owner: MemberName
     """Whose session it is bound to: after a hand-over still the old leader's."""
 
-    life: int
-    """Which incarnation of the owner's daemon: only that lets go of it."""
+    session: Session
+    """Of the owner's: only that, or a later one of the same daemon, lets go of it."""
 
     ends_at: Instant
     ttl: Seconds
@@ -134,26 +139,30 @@ class SimulatedStore:
         if known is None or known.view != view:
             self.changed()
 
-    def acquire(self, member: MemberName, ttl: Seconds, life: int = 1) -> bool:
+    def acquire(
+        self, member: MemberName, ttl: Seconds, session: Session = FIRST
+    ) -> bool:
         self.expire()
         if self.lock is not None and self.lock.name != member:
             return False
-        self._take(member, ttl, life)
+        self._take(member, ttl, session)
         self.changed()
         return True
 
-    def renew(self, member: MemberName, ttl: Seconds, life: int = 1) -> bool:
+    def renew(self, member: MemberName, ttl: Seconds, session: Session = FIRST) -> bool:
         self.expire()
         if self.lock is None or self.lock.name != member:
             return False
-        if (self.lock.owner, self.lock.life) != (member, life):
-            self.lock = replace(self.lock, owner=member, life=life)
+        if self.lock.owner != member or self.lock.session < session:
+            self.lock = replace(self.lock, owner=member, session=session)
             self.changed()
         self._prolong(member, ttl)
         return True
 
-    def release(self, member: MemberName, last_lsn: LSN | None, life: int = 1) -> bool:
-        if not self._is_bound(member, life):
+    def release(
+        self, member: MemberName, last_lsn: LSN | None, session: Session = FIRST
+    ) -> bool:
+        if not self._is_bound(member, session):
             return False
         self._note_position(last_lsn)
         self.lock = None
@@ -166,14 +175,14 @@ class SimulatedStore:
         to: MemberName,
         last_lsn: LSN,
         ttl: Seconds,
-        life: int = 1,
+        session: Session = FIRST,
     ) -> bool:
-        if not self._is_bound(member, life):
+        if not self._is_bound(member, session):
             return False
         self._note_position(last_lsn)
         self._revision += 1
         ends_at = self._scheduler.now + ttl
-        self.lock = Lock(to, member, life, ends_at, ttl, self._revision)
+        self.lock = Lock(to, member, session, ends_at, ttl, self._revision)
         self._scheduler.at(self.lock.ends_at, self.expire)
         self.changed()
         return True
@@ -225,17 +234,20 @@ class SimulatedStore:
         if self._watchers.get(member) is watcher:
             watcher(view)
 
-    def _is_bound(self, member: MemberName, life: int) -> bool:
-        """Whether the lock is this daemon's own: a request that is carried out late must
-        not take it from one that was started since."""
+    def _is_bound(self, member: MemberName, session: Session) -> bool:
+        """Whether the lock is this session's own: a request that is carried out late must
+        not take it from a later one."""
         self.expire()
         lock = self.lock
-        return lock is not None and (lock.name, lock.life) == (member, life)
+        if lock is None or lock.name != member:
+            return False
+        daemon, number = lock.session
+        return daemon == session[0] and number <= session[1]
 
-    def _take(self, member: MemberName, ttl: Seconds, life: int) -> None:
+    def _take(self, member: MemberName, ttl: Seconds, session: Session) -> None:
         self._revision += 1
         ends_at = self._scheduler.now + ttl
-        self.lock = Lock(member, member, life, ends_at, ttl, self._revision)
+        self.lock = Lock(member, member, session, ends_at, ttl, self._revision)
         self._prolong(member, ttl)
 
     def _prolong(self, member: MemberName, ttl: Seconds) -> None:

@@ -139,6 +139,31 @@ def test_what_etcd_carries_out_late_takes_no_lock_from_a_daemon_started_since(
     assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
 
 
+def test_who_does_not_know_whether_it_let_go_takes_another_session(
+    fragile: EtcdCluster, opening: Opening
+) -> None:
+    """Law 1: what may come late is bound to the lease of before; and a hand-over that was
+    made after all is known again, and withdrawn."""
+    store: Any = opening("ours", hosts=fragile.hosts)
+    assert store.acquire_leader("ours", TTL, soon()).granted
+    before = store._session.lease
+    for server in fragile.servers:
+        server.pause()
+    with pytest.raises(StoreUnavailable):
+        store.release_leader("ours", None, soon(1.0))
+    for server in fragile.servers:
+        server.resume()
+    fragile.wait_until_ready()
+    assert store.acquire_leader("ours", TTL, soon()).granted
+    assert store._session.lease not in (None, before)
+    status = LeaderStatus(optime=7)
+    assert store.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
+    store._session.forget(store._session.lease)
+    again = store.hand_over_leader("ours", "theirs", status, TTL, soon())
+    assert again.granted
+    assert store.withdraw_hand_over("ours", "theirs", soon()).granted
+
+
 def test_a_frozen_store_is_unavailable_at_the_deadline_and_recovers(
     fragile: EtcdCluster, opening: Opening
 ) -> None:
