@@ -278,6 +278,8 @@ def may_start_again(view: Election, now: Instant) -> bool:
     settings = view.settings
     if settings is None or not view.lease_is_safe(now) or view.asking:
         return False
+    if view.given_up:
+        return False
     if view.switchover is not None or view.handed_to is not None:
         return False
     if settings.is_standby_cluster or view.failed_intent == "start_as_primary":

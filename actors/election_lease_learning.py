@@ -24,6 +24,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             return replace(
                 view,
                 lease_until=until,
+                given_up=False,
                 disowned=False,
                 is_unseen=True,
                 asking=None,
@@ -39,6 +40,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             return replace(
                 view,
                 lease_until=max(until, view.lease_until or until),
+                given_up=False,
                 asking=None,
                 renewal_failed=False,
                 failsafe_active=False,
@@ -48,6 +50,7 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             return replace(
                 view,
                 lease_until=None,
+                given_up=False,
                 disowned=True,
                 asking=None,
                 switchover=None,
@@ -56,14 +59,22 @@ def learn_of_lease(view: Election, message: Message, now: Instant) -> Election:
             )
         case LeaderHandedOver():
             session = view.cluster.leader.session if _leads(view) else None  # type: ignore[union-attr]
-            return replace(view, lease_until=None, asking=None, own_session=session)
+            return replace(
+                view,
+                lease_until=None,
+                given_up=False,
+                asking=None,
+                own_session=session,
+            )
         case LeaseRefused(action=action, holder=holder):
             return _learn_refusal(view, action, holder, now)
         case LeaseUnconfirmed(action=action):
+            given_up = view.has_lease and action in ("release", "hand_over")
             return replace(
                 view,
                 asking=None,
-                renewal_due=view.renewal_due or action == "renew",
+                given_up=view.given_up or given_up,
+                renewal_due=view.renewal_due or action == "renew" or given_up,
                 renewal_failed=view.renewal_failed or action == "renew",
                 retry_at=now + 0.5 if action != "renew" else view.retry_at,
             )
@@ -86,7 +97,9 @@ def _learn_refusal(
 ) -> Election:
     """A definite no.  A key that is gone when we renew it was deleted, and nobody has
     it: then there is time to take it again, though not more than the lease had."""
-    known = replace(view, asking=None)
+    # Who may not withdraw a hand-over, though nobody else has the key, has it.
+    given_up = view.given_up and action == "withdraw" and holder != view.member
+    known = replace(view, asking=None, given_up=given_up)
     match action:
         case "renew" if holder is None and view.lease_until is not None:
             assert view.settings is not None

@@ -58,7 +58,7 @@ def promote_the_candidate_in_pause(view: Election, now: Instant) -> Conclusion |
         return None
     if view.busy is not None or not _was_asked_to_lead(view):
         return None
-    if not view.lease_is_safe(now):
+    if not view.lease_is_safe(now) or view.given_up:
         return None
     return Conclusion(
         replace(view, busy="become_primary"),

@@ -386,7 +386,7 @@ def is_about_to_promote(view: Election, now: Instant) -> bool:
     settings = view.settings
     if settings is None or settings.is_standby_cluster or view.paused or view.shutdown:
         return False
-    if view.is_barred:
+    if view.is_barred or view.given_up:
         return False
     if (
         not view.is_standby

@@ -153,6 +153,10 @@ class Election:
     lease_refused: bool = False
     """The store said a definite no since the lease was ours."""
 
+    given_up: bool = False
+    """Whether we asked to release the lease, or to hand it over, and do not know whether
+    the store did: nothing may come to take writes by it before it is renewed."""
+
     disowned: bool = False
     """Whether the store said that the key is not ours any more, and no view has shown
     that yet: a view that still has our name in it is older."""

@@ -124,7 +124,8 @@ class Store(Protocol):
         self, member: MemberName, status: LeaderStatus | None, deadline: Instant
     ) -> None:
         """Delete the leader key if it has our name, `status` written first (only in
-        that case, where the store can)."""
+        that case, where the store can).  Carried out late, it must not take the lock
+        from a later session of this member (where the store can)."""
         ...
 
     def hand_over_leader(
@@ -138,7 +139,7 @@ class Store(Protocol):
         """Replace our name in the leader key by `to`, and write `status`, in one.
 
         Granted: the key says `to`, still bound to our session, so that it expires
-        if `to` does not take it.
+        if `to` does not take it.  Carried out late: as `release_leader`.
         """
         ...
 

@@ -24,6 +24,7 @@ from regnal.bridges.dcs.etcd3_protocol import (
     Json,
     KeyValue,
     if_absent,
+    if_lease,
     if_revision,
     if_value,
     op_delete,
@@ -124,7 +125,7 @@ class Etcd3Store:
         changes = [op_delete(self._leader)]
         if status is not None:
             changes.insert(0, self._op_status(status))
-        self._on_leader([if_value(self._leader, member)], changes, deadline)
+        self._let_go(member, changes, self._session.lease, deadline)
 
     def hand_over_leader(
         self,
@@ -136,12 +137,9 @@ class Etcd3Store:
     ) -> LeaseAnswer:
         def hand_over(held: Held) -> LeaseAnswer:
             give = op_put(self._leader, to, held.lease)
-            made = self._on_leader(
-                [if_value(self._leader, member)],
-                [give, self._op_status(status)],
-                deadline,
-            )
-            if made.is_made or _is_bound(made.found, to, held.lease):
+            changes = [give, self._op_status(status)]
+            made = self._let_go(member, changes, held.lease, deadline)
+            if made.is_made or self._is_ours(made.found, to):
                 # The latter: an earlier attempt of ours was made after all.
                 return LeaseAnswer(True, to, made.reply.asked_at)
             return LeaseAnswer(False, made.found and made.found.value, held.asked_at)
@@ -152,8 +150,7 @@ class Etcd3Store:
         self, member: MemberName, to: MemberName, deadline: Instant
     ) -> LeaseAnswer:
         found, asked = self._keys.read(self._leader, deadline)
-        lease = self._session.lease
-        if found is None or lease is None or not _is_bound(found, to, lease):
+        if found is None or not self._is_ours(found, to):
             return LeaseAnswer(False, found and found.value, asked.asked_at)
         made = self._on_leader(
             [if_revision(self._leader, found.mod_revision)],
@@ -271,6 +268,37 @@ class Etcd3Store:
     ) -> Outcome:
         return self._keys.transact(compare, success, self._leader, deadline)
 
+    def _let_go(
+        self,
+        member: MemberName,
+        changes: list[Json],
+        lease: int | None,
+        deadline: Instant,
+    ) -> Outcome:
+        """Only as long as the key is bound to this session.
+
+        What etcd carries out late must not take the lock from us when we lead again, nor
+        from a daemon that was started since: who does not know what became of it goes
+        on with another lease.
+        """
+        compare = [if_value(self._leader, member)]
+        if lease is None:
+            return self._on_leader(compare, changes, deadline)
+        try:
+            ours = [*compare, if_lease(self._leader, lease)]
+            made = self._on_leader(ours, changes, deadline)
+            found = made.found
+            if made.is_made or found is None or found.value != member:
+                return made
+            if not self._session.was_granted(found.lease):
+                return made
+            # After another ttl the key is bound to our former lease until a renewal.
+            ours = [*compare, if_lease(self._leader, found.lease)]
+            return self._on_leader(ours, changes, deadline)
+        except StoreUnavailable:
+            self._session.forget(lease)
+            raise
+
     def _bind(
         self, found: KeyValue | None, member: MemberName, held: Held, deadline: Instant
     ) -> LeaseAnswer:
@@ -284,13 +312,15 @@ class Etcd3Store:
         holder = member if made.is_made else made.found and made.found.value
         return LeaseAnswer(made.is_made, holder, held.asked_at)
 
+    def _is_ours(self, found: KeyValue | None, name: MemberName) -> bool:
+        """Whether the key has this name, and was bound by us."""
+        if found is None or found.value != name:
+            return False
+        return self._session.was_granted(found.lease)
+
     def _op_status(self, status: LeaderStatus) -> Json:
         return op_put(self._place.path(keys.STATUS), keys.status_document(status))
 
     def _view(self, found: Mapping[str, StoredKey]) -> ClusterView:
         length = len(self._place.prefix)
         return keys.cluster_view({path[length:]: key for path, key in found.items()})
-
-
-def _is_bound(found: KeyValue | None, name: MemberName, lease: int) -> bool:
-    return found is not None and (found.value, found.lease) == (name, lease)

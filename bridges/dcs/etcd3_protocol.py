@@ -194,6 +194,10 @@ def if_value(path: str, value: str) -> Json:
     return {"key": encoded(path), "target": "VALUE", "value": encoded(value)}
 
 
+def if_lease(path: str, lease: int) -> Json:
+    return {"key": encoded(path), "target": "LEASE", "lease": str(lease)}
+
+
 def if_revision(path: str, revision: int) -> Json:
     return {"key": encoded(path), "target": "MOD", "mod_revision": str(revision)}
 

@@ -22,6 +22,10 @@ FRESH_PART = 0.1
 """Of the ttl, that may be lost so at most."""
 
 
+REMEMBERED = 4
+"""Leases: another ttl, or one that was lost, needs a new one."""
+
+
 class Held(NamedTuple):
     """A lease that was alive when etcd was asked."""
 
@@ -42,12 +46,18 @@ class Session:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: Held | None = None
+        self._granted: tuple[int, ...] = ()
+        """The last leases that were granted to this process."""
 
     @property
     def lease(self) -> int | None:
         """None: none was granted yet, or it is lost."""
         held = self._held
         return held and held.lease
+
+    def was_granted(self, lease: int) -> bool:
+        """Whether it is ours, or was before another ttl was asked for."""
+        return lease in self._granted
 
     def keep(self, ttl: Seconds, deadline: Instant, fresh: Seconds = FRESH) -> Held:
         """Prolong the lease, or get one if there is none of that ttl.
@@ -90,6 +100,8 @@ class Session:
     def _note(self, held: Held) -> Held:
         """Of two leases granted to two threads at a time, the first one is ours."""
         with self._lock:
+            if held.lease not in self._granted:
+                self._granted = (*self._granted, held.lease)[-REMEMBERED:]
             ours = self._held
             if ours is not None and ours.ttl == held.ttl and ours.lease != held.lease:
                 return ours

@@ -27,6 +27,7 @@ from regnal.replay.simulation.campaign import (
 from regnal.replay.simulation.faults import (
     KINDS,
     MOMENTS,
+    WHO_IS_MEANT,
     Fault,
     FaultRefused,
     in_order,
@@ -34,6 +35,7 @@ from regnal.replay.simulation.faults import (
 )
 from regnal.replay.simulation.life import Life, live
 from regnal.replay.simulation.minimise import minimise
+from regnal.replay.simulation.network import STORE
 from regnal.replay.simulation.profiles import PROFILES
 from regnal.replay.simulation.report import Report, report_text
 from regnal.replay.telling.text import story_text
@@ -223,13 +225,13 @@ def simulate_command(
 
 def _just(cluster: Cluster, faults: tuple[Fault, ...], seed: int) -> Life:
     """One life.  Raises ClickException where a fault names nobody."""
-    known = {*cluster.names, "store", "@primary", "@standby", "@sync"}
+    known = {*cluster.names, STORE, *WHO_IS_MEANT}
     for fault in faults:
         for target in fault.targets:
             if target not in known:
                 raise click.ClickException(
                     f"{fault}: there is no member {target!r}; there are "
-                    f"{', '.join(cluster.names)} (--members), @primary, @standby, @sync"
+                    f"{', '.join(cluster.names)} (--members), {', '.join(WHO_IS_MEANT)}"
                 )
     return Life(cluster.names, seed, faults, cluster.settings, cluster.own)
 

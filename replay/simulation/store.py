@@ -18,6 +18,11 @@ from regnal.messages.cluster import (
 from regnal.messages.frozen import replace
 from regnal.replay.simulation.scheduler import Scheduler
 
+Session = tuple[int, int]
+"""Which daemon of a member, and which of its sessions: a later one is greater."""
+
+FIRST: Session = (1, 0)
+
 Watcher = Callable[[ClusterView], None]
 
 WATCH_DELAY = (0.001, 0.01)
@@ -31,6 +36,9 @@ class Lock:
     name: MemberName
     owner: MemberName
     """Whose session it is bound to: after a hand-over still the old leader's."""
+
+    session: Session
+    """Of the owner's: only that, or a later one of the same daemon, lets go of it."""
 
     ends_at: Instant
     ttl: Seconds
@@ -132,27 +140,30 @@ class SimulatedStore:
         if known is None or known.view != view:
             self.changed()
 
-    def acquire(self, member: MemberName, ttl: Seconds) -> bool:
+    def acquire(
+        self, member: MemberName, ttl: Seconds, session: Session = FIRST
+    ) -> bool:
         self.expire()
         if self.lock is not None and self.lock.name != member:
             return False
-        self._take(member, ttl)
+        self._take(member, ttl, session)
         self.changed()
         return True
 
-    def renew(self, member: MemberName, ttl: Seconds) -> bool:
+    def renew(self, member: MemberName, ttl: Seconds, session: Session = FIRST) -> bool:
         self.expire()
         if self.lock is None or self.lock.name != member:
             return False
-        if self.lock.owner != member:
-            self.lock = replace(self.lock, owner=member)
+        if self.lock.owner != member or self.lock.session < session:
+            self.lock = replace(self.lock, owner=member, session=session)
             self.changed()
         self._prolong(member, ttl)
         return True
 
-    def release(self, member: MemberName, last_lsn: LSN | None) -> bool:
-        self.expire()
-        if self.lock is None or self.lock.name != member:
+    def release(
+        self, member: MemberName, last_lsn: LSN | None, session: Session = FIRST
+    ) -> bool:
+        if not self._is_bound(member, session):
             return False
         self._note_position(last_lsn)
         self.lock = None
@@ -160,15 +171,19 @@ class SimulatedStore:
         return True
 
     def hand_over(
-        self, member: MemberName, to: MemberName, last_lsn: LSN, ttl: Seconds
+        self,
+        member: MemberName,
+        to: MemberName,
+        last_lsn: LSN,
+        ttl: Seconds,
+        session: Session = FIRST,
     ) -> bool:
-        self.expire()
-        if self.lock is None or self.lock.name != member:
+        if not self._is_bound(member, session):
             return False
         self._note_position(last_lsn)
         self._revision += 1
         ends_at = self._scheduler.now + ttl
-        self.lock = Lock(to, member, ends_at, ttl, self._revision)
+        self.lock = Lock(to, member, session, ends_at, ttl, self._revision)
         self._scheduler.at(self.lock.ends_at, self.expire)
         self.changed()
         return True
@@ -220,10 +235,20 @@ class SimulatedStore:
         if self._watchers.get(member) is watcher:
             watcher(view)
 
-    def _take(self, member: MemberName, ttl: Seconds) -> None:
+    def _is_bound(self, member: MemberName, session: Session) -> bool:
+        """Whether the lock is this session's own: a request that is carried out late must
+        not take it from a later one."""
+        self.expire()
+        lock = self.lock
+        if lock is None or lock.name != member:
+            return False
+        daemon, number = lock.session
+        return daemon == session[0] and number <= session[1]
+
+    def _take(self, member: MemberName, ttl: Seconds, session: Session) -> None:
         self._revision += 1
         ends_at = self._scheduler.now + ttl
-        self.lock = Lock(member, member, ends_at, ttl, self._revision)
+        self.lock = Lock(member, member, session, ends_at, ttl, self._revision)
         self._prolong(member, ttl)
 
     def _prolong(self, member: MemberName, ttl: Seconds) -> None:

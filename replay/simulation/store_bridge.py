@@ -49,6 +49,7 @@ from regnal.messages.store import (
 )
 from regnal.replay.simulation.member import Daemon, SimulatedMember
 from regnal.replay.simulation.network import STORE
+from regnal.replay.simulation.store import Session
 from regnal.replay.simulation.surroundings import Surroundings
 
 ASK_AGAIN_AFTER = 0.5
@@ -91,6 +92,7 @@ class SimulatedStoreBridge:
         self._world = world
         self._member = member
         self._daemon = daemon
+        self._session: Session = (member.incarnation, 0)
         self._lost = False
         self._answered_at = world.scheduler.now
         self._seen: ClusterView | None = None
@@ -121,7 +123,8 @@ class SimulatedStoreBridge:
         elif type(command) in KEYS:
             self._ask(envelope, lambda: self._write(command))
         elif type(command) in LEASE_ACTIONS:
-            self._ask(envelope, lambda: self._lease(command, envelope))
+            session = self._session
+            self._ask(envelope, lambda: self._lease(command, envelope, session))
         else:
             return False
         return True
@@ -226,6 +229,10 @@ class SimulatedStoreBridge:
             if done:
                 return
             done = True
+            if isinstance(envelope.message, ReleaseLeader | HandOverLeader):
+                # As bridges/dcs/etcd3: it may be carried out yet.
+                daemon, number = self._session
+                self._session = daemon, number + 1
             self._lose()
             self._member.say(
                 self._daemon, "dcs", self._unconfirmed(envelope.message), envelope
@@ -247,23 +254,25 @@ class SimulatedStoreBridge:
             request=getattr(command, "request", None),
         )
 
-    def _lease(self, command: Command, envelope: Envelope[Command]) -> Message:
+    def _lease(
+        self, command: Command, envelope: Envelope[Command], session: Session
+    ) -> Message:
         store, me = self._world.store, self._member.name
         match command:
             case AcquireLeader(ttl=ttl):
-                if store.acquire(me, ttl):
+                if store.acquire(me, ttl, session):
                     self._world.granted(me, envelope.at + ttl)
                     return LeaderAcquired(member=me, valid_until=envelope.at + ttl)
             case RenewLeader(ttl=ttl):
-                if store.renew(me, ttl):
+                if store.renew(me, ttl, session):
                     self._world.granted(me, envelope.at + ttl)
                     return LeaderRenewed(member=me, valid_until=envelope.at + ttl)
             case ReleaseLeader(last_lsn=lsn):
-                if store.release(me, lsn):
+                if store.release(me, lsn, session):
                     self._world.letting_go(me)
                     return LeaderReleased(member=me)
             case HandOverLeader(to=to, last_lsn=lsn, ttl=ttl):
-                if store.hand_over(me, to, lsn, ttl):
+                if store.hand_over(me, to, lsn, ttl, session):
                     self._world.letting_go(me)
                     return LeaderHandedOver(to=to)
             case WithdrawHandOver(to=to):

@@ -47,6 +47,13 @@ TO_HAND_OVER: tuple[str, ...] = (
     "release_leader",
     *TO_LEAD,
 )
+ASKED: tuple[str, ...] = (
+    "acquire_leader",
+    "renew_leader",
+    "release_leader",
+    "hand_over_leader",
+    "write_sync",
+)
 TO_RETURN: tuple[str, ...] = (
     "start_postgres",
     "check_divergence",
@@ -209,11 +216,26 @@ def a_former_leader_returns(chance: random.Random) -> Drawn:
 
 
 def answers_are_lost(chance: random.Random) -> Drawn:
+    """Many for long, or all of them for some seconds from a moment on: what was asked
+    then may be carried out when nobody wants it any more."""
     lossy = Fault(
         0.0, "lose_answers", (), _some(chance, 20, 60), _some(chance, 0.2, 0.6)
     )
-    other = chance.choice((the_leader_is_lost, a_switchover_is_struck))
-    return [lossy, *other(chance)]
+    if chance.random() < 0.7:
+        span = _some(chance, 0.1, 12)
+        aim = chance.choice(ASKED)
+        lossy = replace(lossy, duration=span, amount=1.0, aim=aim)
+    others = (
+        the_leader_is_lost,
+        a_switchover_is_struck,
+        the_standbys_change,
+        a_daemon_is_started_again,
+    )
+    return [lossy, *chance.choice(others)(chance)]
+
+
+def a_daemon_is_started_again(chance: random.Random) -> Drawn:
+    return [Fault(0.5, "stop_daemon", (PRIMARY,), _some(chance, 2, 15))]
 
 
 def the_watch_is_late(chance: random.Random) -> Drawn:

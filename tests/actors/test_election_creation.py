@@ -344,6 +344,9 @@ SILENT = {
     "law 1: the lease ends": Case(
         rules.start_the_primary_again, replace(CRASHED, lease_until=NOW + 4)
     ),
+    "law 1: the store may have released the lease": Case(
+        rules.start_the_primary_again, replace(CRASHED, given_up=True)
+    ),
     "law 5: it was a standby": Case(
         rules.start_the_primary_again, replace(CRASHED, was_primary=False)
     ),

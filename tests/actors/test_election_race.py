@@ -16,8 +16,11 @@ from regnal.messages.cluster import FailsafeMember, HistoryLine, LeaderStatus
 from regnal.messages.lease import (
     AcquireLeader,
     LeaderAcquired,
+    LeaderRenewed,
     LeaseRefused,
+    LeaseUnconfirmed,
     ReleaseLeader,
+    RenewLeader,
 )
 from regnal.messages.operations import BecomePrimary, IntentFailed
 from regnal.messages.postgres import ObservePostgres, ReplicationEnded
@@ -677,3 +680,26 @@ def test_the_lag_is_that_behind_the_status_key() -> None:
     status = LeaderStatus(optime=900 + 1048576)
     given = with_cluster(RACER, status=status)
     assert decide(given).rule == "acquire_as_the_best_candidate"
+
+
+@pytest.mark.parametrize("action", ["release", "hand_over"])
+def test_a_lease_that_we_may_have_given_up_promotes_nobody_before_it_is_renewed(
+    action: Any,
+) -> None:
+    """Law 3: the store may have done what it did not answer."""
+    unanswered = LeaseUnconfirmed(action=action, error="no answer")
+    unknown = decide(replace(CHOSEN, asking=action), unanswered)
+    said = [type(message) for message in unknown.said]
+    assert RenewLeader in said
+    assert BecomePrimary not in said
+    renewed = LeaderRenewed(member="pg1", valid_until=NOW + 30)
+    said = [type(message) for message in decide(unknown.state, renewed).said]
+    assert BecomePrimary in said
+
+
+def test_a_lease_that_we_have_given_up_is_gone() -> None:
+    unanswered = LeaseUnconfirmed(action="release", error="no answer")
+    unknown = decide(replace(CHOSEN, asking="release"), unanswered).state
+    refused = decide(unknown, LeaseRefused(action="renew", holder=None)).state
+    assert not refused.has_lease
+    assert not refused.given_up

@@ -154,6 +154,18 @@ def test_releasing_writes_the_position_first(member_store: OpenStore) -> None:
     assert (view.leader, view.status) == (None, STATUS)
 
 
+def test_after_another_ttl_the_lock_is_still_ours_to_give(
+    member_store: OpenStore,
+) -> None:
+    ours, theirs = member_store("ours"), member_store("theirs")
+    ours.acquire_leader("ours", TTL, soon())
+    ours.touch_member("ours", "{}", SHORT, soon())
+    ours.release_leader("ours", None, soon())
+    assert theirs.acquire_leader("theirs", TTL, soon()).granted
+    theirs.touch_member("theirs", "{}", SHORT, soon())
+    assert theirs.hand_over_leader("theirs", "ours", STATUS, SHORT, soon()).granted
+
+
 def test_what_is_not_ours_is_not_released(member_store: OpenStore) -> None:
     ours, theirs = member_store("ours"), member_store("theirs")
     theirs.acquire_leader("theirs", TTL, soon())

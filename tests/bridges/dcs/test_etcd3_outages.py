@@ -13,6 +13,7 @@ from regnal.bridges.dcs.contract import Store, StoreUnavailable
 from regnal.bridges.dcs.etcd3_server import NodeFailed
 from regnal.bridges.dcs.etcd3_session import FRESH_PART
 from regnal.bridges.dcs.open import open_store
+from regnal.messages.cluster import LeaderStatus
 from tests.bridges.dcs.odd_server import OddServer
 from tests.bridges.dcs.watching import Watching
 from tests.servers.etcd import EtcdCluster, EtcdServer, needs_etcd
@@ -121,6 +122,47 @@ def test_a_frozen_server_leaves_time_for_the_others(
     assert time.monotonic() - began < 3.0
     victim.resume()
     fragile.wait_until_ready()
+
+
+def test_what_etcd_carries_out_late_takes_no_lock_from_a_daemon_started_since(
+    fragile: EtcdCluster, opening: Opening
+) -> None:
+    """Law 1: it would name the next leader while this one takes writes."""
+    former, again = (opening("ours", hosts=fragile.hosts) for _ in range(2))
+    assert former.acquire_leader("ours", TTL, soon()).granted
+    assert again.acquire_leader("ours", TTL, soon()).granted
+    status = LeaderStatus(optime=7)
+    late = former.hand_over_leader("ours", "theirs", status, TTL, soon())
+    assert (late.granted, late.holder) == (False, "ours")
+    former.release_leader("ours", status, soon())
+    view = again.read(soon(), consistent=True)
+    assert (view.leader_name, view.status) == ("ours", None)
+    assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
+
+
+def test_who_does_not_know_whether_it_let_go_takes_another_session(
+    fragile: EtcdCluster, opening: Opening
+) -> None:
+    """Law 1: what may come late is bound to the lease of before; and a hand-over that was
+    made after all is known again, and withdrawn."""
+    store: Any = opening("ours", hosts=fragile.hosts)
+    assert store.acquire_leader("ours", TTL, soon()).granted
+    before = store._session.lease
+    for server in fragile.servers:
+        server.pause()
+    with pytest.raises(StoreUnavailable):
+        store.release_leader("ours", None, soon(1.0))
+    for server in fragile.servers:
+        server.resume()
+    fragile.wait_until_ready()
+    assert store.acquire_leader("ours", TTL, soon()).granted
+    assert store._session.lease not in (None, before)
+    status = LeaderStatus(optime=7)
+    assert store.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
+    store._session.forget(store._session.lease)
+    again = store.hand_over_leader("ours", "theirs", status, TTL, soon())
+    assert again.granted
+    assert store.withdraw_hand_over("ours", "theirs", soon()).granted
 
 
 def test_a_frozen_store_is_unavailable_at_the_deadline_and_recovers(

@@ -139,3 +139,12 @@ def test_profiles_and_kinds_are_listed() -> None:
     told = json.loads(simulate("--json", "--list-faults").output)
     assert set(told["profiles"]) == set(PROFILES)
     assert set(told["moments"]) == set(MOMENTS)
+
+
+def test_an_aimed_fault_is_played_and_told() -> None:
+    told = simulate(
+        *("--fault", "40 kill_host @primary 60", "--json"),
+        *("--fault", "40:promote_postgres freeze_daemon @sender 25"),
+    )
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.output)["outage_seconds"] > 30 + 15

@@ -81,3 +81,57 @@ def test_what_once_went_wrong_goes_well(
 ) -> None:
     life = Life(NAMES, seed, in_order(map(parse_fault, faults)), settings)
     assert max(outage.duration for outage in check(life).outages) < 40
+
+
+QUICK: dict[str, Any] = {"ttl": 20, "loop_wait": 5, "retry_timeout": 5}
+RESTARTED = ("31 stop_daemon @primary 9", "31:hand_over_leader lose_answers 7 1")
+
+LATE = [
+    *(
+        pytest.param(
+            seed, {}, RESTARTED, id=f"a hand-over for a daemon that was stopped, {seed}"
+        )
+        for seed in (14, 17, 19)
+    ),
+    pytest.param(
+        19,
+        {"failsafe_mode": True},
+        (
+            "31:release_leader lose_answers 10.5 1",
+            "31.5 stop_daemon @primary 5.1",
+            "47.98 stop_daemon @primary 13.9",
+        ),
+        id="a release that nobody answered: its holder was promoted all the same",
+    ),
+    pytest.param(
+        148,
+        SYNCHRONOUS,
+        (
+            "31 freeze_daemon @primary 38.8",
+            "31:renew_leader lose_answers 10.3 1",
+            "31:write_sync suspend_host @sender 32.1",
+        ),
+        id="a release of a daemon that leads again",
+    ),
+    pytest.param(
+        130,
+        {"failsafe_mode": True},
+        (
+            "31 cut_from_peers @sync 30",
+            "31:set_synchronous_standbys kill_postgres @sender",
+            "31 lose_answers 59.6 0.4",
+            "34.93:hand_over_leader kill_host @sender 9.3",
+            "35.83 switchover -",
+        ),
+        id="a release of a daemon that leads again, in failsafe mode",
+    ),
+]
+
+
+@pytest.mark.parametrize(("seed", "settings", "faults"), LATE)
+def test_what_the_store_carries_out_late_takes_no_lock_from_who_leads_then(
+    seed: int, settings: dict[str, Any], faults: tuple[str, ...]
+) -> None:
+    """Laws 1 and 3: with the candidate that the key named then, two took writes."""
+    schedule = in_order(map(parse_fault, faults))
+    check(Life(("a", "b"), seed, schedule, {**QUICK, **settings}))
