@@ -263,6 +263,16 @@ STRIKES: tuple[Strike, ...] = (
 )
 
 
+def an_end_is_told_late(chance: random.Random) -> Drawn:
+    """PostgreSQL has been started again by then; and a switchover is asked for as soon."""
+    late = _some(chance, 2, 8)
+    return [
+        Fault(0.0, "late_end", (PRIMARY,), 30, late),
+        Fault(0.1, "kill_postgres", (PRIMARY,)),
+        Fault(round(late + _some(chance, 0.1, 0.5), 1), "switchover"),
+    ]
+
+
 def the_leader_key_is_deleted(chance: random.Random) -> Drawn:
     """By a person, while the leader does not see it: alone, since a partition at this
     moment leaves two primaries, whoever decides."""

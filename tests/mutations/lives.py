@@ -12,12 +12,13 @@ from regnal.replay.simulation.faults import in_order
 from regnal.replay.simulation.life import BEGINNING, Life
 from regnal.replay.simulation.strikes import (
     STRIKES,
+    an_end_is_told_late,
     struck_at,
     the_leader_key_is_deleted,
 )
 
 NAMES = ("a", "b", "c")
-STRUCK = (*STRIKES, the_leader_key_is_deleted)
+STRUCK = (*STRIKES, the_leader_key_is_deleted, an_end_is_told_late)
 COMMON: dict[str, Any] = {
     "ttl": 20,
     "loop_wait": 5,

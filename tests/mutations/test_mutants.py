@@ -23,7 +23,6 @@ LONG = (
     "never race for a free lease",
     "never rewind what has diverged",
     "ignore the maximum lag",
-    "take the late end of a postmaster for that of the one that runs",
 )
 """Each takes a second or more: for the slow suite."""
 
