@@ -21,7 +21,7 @@ from regnal.replay.simulation.store import SimulatedStore
 
 RESUME_WITHIN: Seconds = 0.1
 """After a pause a primary has to hear of it and to arm its guard first.  It had the lease,
-since whoever resumes has seen that it reaches the store (`trouble`)."""
+since whoever resumes has seen that it reaches the store (`harm`)."""
 
 ARMED_WITHIN: Seconds = 1.0
 """After the first lease of a cluster was granted, by which time its primary is guarded."""

@@ -13,7 +13,7 @@ from regnal.replay.simulation.faults import (
     last_end,
     parse_fault,
 )
-from regnal.replay.simulation.trouble import BEGINNINGS
+from regnal.replay.simulation.harm import BEGINNINGS
 
 NUMBERS = st.integers(0, 100_000).map(lambda number: number / 100)
 
