@@ -190,10 +190,13 @@ def _left_at(peer: PeerStatus, cluster: ClusterView) -> LSN | None:
 def _sync_allows(
     sync: SyncState | None, settings: Settings, member: MemberName
 ) -> bool:
-    """SYNC-01: automatic failover only to the last leader or a member of `sync`."""
-    if not settings.is_synchronous or settings.synchronous_mode == "quorum":
+    """SYNC-01: automatic failover only to the last leader or a member of `sync`; in quorum
+    mode also to one that the voters may elect, if there are enough of them at all."""
+    if not settings.is_synchronous or sync is None or sync.leader is None:
         return True
-    return sync is None or sync.leader is None or sync.allows(member)
+    if settings.synchronous_mode == "quorum" and len(sync.standbys) > sync.quorum:
+        return True
+    return sync.allows(member)
 
 
 def _failsafe_allows(

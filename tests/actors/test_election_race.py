@@ -703,3 +703,17 @@ def test_a_lease_that_we_have_given_up_is_gone() -> None:
     refused = decide(unknown, LeaseRefused(action="renew", holder=None)).state
     assert not refused.has_lease
     assert not refused.given_up
+
+
+def test_who_claimed_the_key_and_was_not_promoted_leads_though_another_is_ahead() -> (
+    None
+):
+    """P-QUORUM-03: nobody can vote for the other, and each would wait for the other."""
+    claimed = synchronous(leader="pg1", mode="quorum")
+    ahead = against(SILENT_PG2, peer("pg3", position=901), given=claimed)
+    check_that_it_speaks(
+        Case(rules.acquire_as_the_best_candidate, ahead, (AcquireLeader,))
+    )
+    others = synchronous("pg1", "pg3", mode="quorum", quorum=1)
+    voted = against(SILENT_PG2, peer("pg3", position=901), given=others)
+    check_that_it_is_silent(Case(rules.acquire_as_the_best_candidate, voted))

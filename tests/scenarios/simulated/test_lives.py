@@ -83,6 +83,15 @@ def test_what_once_went_wrong_goes_well(
     assert max(outage.duration for outage in check(life).outages) < 40
 
 
+def test_a_winner_that_died_between_the_key_and_the_promotion_is_replaced() -> None:
+    """P-QUORUM-03: the key named it alone, and another was a record ahead of it."""
+    faults = (
+        "32.7 freeze_daemon @primary 34.4",
+        "32.7:promote_postgres kill_daemon @sender 39.6",
+    )
+    check(Life(NAMES, 30, in_order(map(parse_fault, faults)), {**QUICK, **QUORUM}))
+
+
 QUICK: dict[str, Any] = {"ttl": 20, "loop_wait": 5, "retry_timeout": 5}
 RESTARTED = ("31 stop_daemon @primary 9", "31:hand_over_leader lose_answers 7 1")
 
