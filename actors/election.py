@@ -111,6 +111,7 @@ RULES: tuple[Rule, ...] = (
     election_race.wait_for_the_last_record,
     election_fencing.wait_for_fencing_before_the_promotion,
     election_race.promote_with_the_lease,
+    election_race.take_a_promotion_for_done,
     election_race.release_after_a_failed_promotion,
     election_following.release_a_lease_that_found_us_waiting,
     election_shutdown.make_way_for_a_request_while_starting,

@@ -209,8 +209,7 @@ def take_over_an_existing_primary(view: Election, now: Instant) -> Conclusion | 
     stopped_primary = (
         view.phase == "stopped"
         and view.control is not None
-        and not view.control.state.endswith("in recovery")
-        and view.control.state != "in archive recovery"
+        and not view.control.is_of_a_standby
     )
     if stopped_primary and settings.tags.may_lead:
         assert view.control is not None
@@ -285,6 +284,10 @@ def may_start_again(view: Election, now: Instant) -> bool:
     if settings.is_standby_cluster or view.failed_intent == "start_as_primary":
         return False
     if not view.was_primary or view.stepping_down or view.is_barred:
+        return False
+    if view.control is None or view.control.is_of_a_standby:
+        # A lease was handed to us, and our host crashed: to start as a primary without
+        # a promotion would begin another history on the same timeline.
         return False
     has_to_fail_over = settings.primary_start_timeout <= 0 or view.request_is_due
     return not (view.candidates_stand_by and has_to_fail_over)

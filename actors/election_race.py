@@ -256,6 +256,23 @@ def promote_with_the_lease(view: Election, now: Instant) -> Conclusion | None:
     )
 
 
+def take_a_promotion_for_done(view: Election, now: Instant) -> Conclusion | None:
+    """Nobody confirmed the promotion, and yet PostgreSQL was a primary when it ended.
+
+    It has begun a timeline, which another member would begin anew, and nobody could tell
+    the two apart: so it is a primary that crashed, to be started again (ELEC-11).
+    """
+    if not view.has_lease or view.failed_intent != "become_primary" or view.asking:
+        return None
+    if view.phase != "stopped" or view.control is None or view.control.is_of_a_standby:
+        return None
+    return Conclusion(
+        replace(view, failed_intent=None, was_primary=True),
+        said=(ObservePostgres(),),
+        facts={"reason": view.failure, "control": view.control},
+    )
+
+
 def release_after_a_failed_promotion(view: Election, now: Instant) -> Conclusion | None:
     """We hold the lease and cannot use it (CB-08, ELEC-14).
 

@@ -92,6 +92,11 @@ class ControlData(Value):
         return self.state in ("shut down", "shut down in recovery")
 
     @property
+    def is_of_a_standby(self) -> bool:
+        """Whether PostgreSQL was in recovery from a primary when it ended."""
+        return self.state in ("shut down in recovery", "in archive recovery")
+
+    @property
     def can_rewind(self) -> bool:
         """pg_rewind needs to know of every page that changed (its manual page)."""
         return self.wal_log_hints or self.checksums

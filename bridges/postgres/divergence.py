@@ -163,8 +163,8 @@ def switch_point(timeline: Timeline, upstream: UpstreamHistory) -> LSN | None:
 
 def own_end_of(control: ControlData) -> OwnEnd:
     """Of a server that does not run, or does not yet accept connections."""
-    if control.state in ("shut down in recovery", "in archive recovery"):
-        # A standby: pages on disk may be as new as the end of the minimum recovery.
+    if control.is_of_a_standby:
+        # Pages on disk may be as new as the end of the minimum recovery.
         lsn = max(control.min_recovery_end_lsn, control.checkpoint_lsn)
         timeline = max(control.min_recovery_end_timeline, control.timeline)
         return OwnEnd(control.system_identifier, timeline, lsn)

@@ -102,9 +102,10 @@ def begun(server: Server, command: Command) -> Server | None:
                 phase="starting", pid=3 - server.pid, role=role, clean=False
             )
         case PromotePostgres():
-            if server.phase != "up" or server.role != "standby":
+            if server.phase != "up":
                 return None
-            return server._replace(promoting=True)
+            # What is a primary already is told as it is.
+            return server._replace(promoting=server.role == "standby")
     raise AssertionError(command)
 
 

@@ -341,6 +341,13 @@ SILENT = {
         rules.clone_this_member, UNUSABLE
     ),
     "ELEC-14: it failed before": Case(rules.start_the_primary_again, DEAD),
+    "law 3: a lease was handed to a standby that crashed": Case(
+        rules.start_the_primary_again,
+        replace(CRASHED, control=control("in archive recovery")),
+    ),
+    "law 3: nobody knows whose data these are": Case(
+        rules.start_the_primary_again, replace(CRASHED, control=None)
+    ),
     "law 1: the lease ends": Case(
         rules.start_the_primary_again, replace(CRASHED, lease_until=NOW + 4)
     ),

@@ -48,6 +48,7 @@ from tests.actors.election_views import (
     with_postgres,
     with_settings,
 )
+from tests.actors.operator_model import control
 
 FAILED = because("PRE_PROMOTE_REFUSED", status=1)
 
@@ -95,6 +96,9 @@ STUCK = replace(
     ARRIVING, awaited=AwaitedRecord(wanted=950, position=900, since=NOW - 2)
 )
 FAILED_PROMOTION = replace(CHOSEN, failed_intent="become_primary", failure=FAILED)
+PROMOTED_AND_DOWN = replace(
+    FAILED_PROMOTION, phase="stopped", control=control("in production")
+)
 SUSPICIOUS = replace(STANDBY, suspicious_since=NOW - 1)
 LAGGING = with_cluster(RACER, status=LeaderStatus(optime=900 + 1048577))
 
@@ -318,6 +322,9 @@ SPEAKS = {
     "CB-08: the promotion failed": Case(
         rules.release_after_a_failed_promotion, FAILED_PROMOTION, (ReleaseLeader,)
     ),
+    "ELEC-11: it was promoted, and ended before anybody was told": Case(
+        rules.take_a_promotion_for_done, PROMOTED_AND_DOWN, (ObservePostgres,)
+    ),
     "CB-08: and the request that named us": Case(
         rules.release_after_a_failed_promotion,
         asked(FAILED_PROMOTION, candidate="pg1"),
@@ -440,6 +447,10 @@ SILENT = {
         rules.promote_with_the_lease, with_settings(CHOSEN, paused=True)
     ),
     "CB-08: it failed before": Case(rules.promote_with_the_lease, FAILED_PROMOTION),
+    "CB-08: it ended in recovery": Case(
+        rules.take_a_promotion_for_done,
+        replace(PROMOTED_AND_DOWN, control=control("in archive recovery")),
+    ),
     "CB-08: it did not fail": Case(rules.release_after_a_failed_promotion, CHOSEN),
     "flows 3: no reason": Case(
         rules.probe_the_members_on_suspicion, replace(STANDBY, peers_at=NOW - 60)
