@@ -284,6 +284,10 @@ def may_start_again(view: Election, now: Instant) -> bool:
         return False
     if not view.was_primary or view.stepping_down or view.is_barred:
         return False
+    if view.control is not None and view.control.is_of_standby:
+        # The lease was handed to it, and its host died: it must be promoted, or two
+        # histories have the same timeline.
+        return False
     has_to_fail_over = settings.primary_start_timeout <= 0 or view.request_is_due
     return not (view.candidates_stand_by and has_to_fail_over)
 

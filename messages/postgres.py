@@ -88,6 +88,11 @@ class ControlData(Value):
     clean shutdown that is the end of the WAL: who received up to it has all."""
 
     @property
+    def is_of_standby(self) -> bool:
+        """Whether it replayed what another wrote when it ended."""
+        return self.state in ("shut down in recovery", "in archive recovery")
+
+    @property
     def was_shut_down_cleanly(self) -> bool:
         return self.state in ("shut down", "shut down in recovery")
 
