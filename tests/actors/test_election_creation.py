@@ -466,6 +466,19 @@ def test_a_primary_that_crashed_in_a_switchover_starts_again_without_it() -> Non
     assert decide(given_up.state).rule == "start_the_primary_again"
 
 
+@pytest.mark.parametrize("state", ["shut down in recovery", "in archive recovery"])
+def test_a_standby_is_not_started_as_primary_with_a_lease_that_was_handed_to_it(
+    state: str,
+) -> None:
+    """Law 3: its host died meanwhile; as primary of the old timeline it would begin a
+    second history there, which pg_rewind cannot tell from the first."""
+    assert CRASHED.was_primary  # as long as a daemon that has started knows nothing
+    handed = decide(replace(CRASHED, control=control(state)))
+
+    assert handed.rule == "release_the_lease_of_a_dead_primary"
+    assert handed.state.busy is None
+
+
 def test_a_key_that_nobody_knows_of_does_not_bootstrap_data_away() -> None:
     """Law 7: the answer was lost, and the store shows the empty key: another's, or
     ours.  Nobody bootstraps until a person removes it."""
