@@ -108,13 +108,14 @@ OUTCOMES: tuple[type[Message], ...] = (
 
 def strength(intent: Intent) -> int:
     """Which intent may interrupt which: only a stronger one, or FollowLeader and
-    CloneMember each other with another leader."""
+    CloneMember each other with another leader.  A lease that ends waits for nothing, not
+    for a fast stop either."""
     match intent:
-        case StopForShutdown():
-            return 6
         case DemotePostgres(mode="graceful"):
             return 4
         case DemotePostgres():
+            return 6
+        case StopForShutdown():
             return 5
         case BootstrapCluster() | BecomePrimary():
             return 3

@@ -8,6 +8,7 @@ writes and all others stream from it.
 from regnal.messages.base import Seconds
 from regnal.replay.model.faults import recoveries
 from regnal.replay.model.sameness import Sameness
+from regnal.replay.model.postgres import Server, has_diverged
 from regnal.replay.model.scene import Scene
 from regnal.replay.model.state import State
 from regnal.replay.model.world import World
@@ -68,16 +69,23 @@ class Recovery:
 
 
 def is_at_rest(world: World, state: State) -> bool:
-    """One leads and takes writes, and all others stream from it."""
+    """One leads and takes writes, and all others stream from it, or cannot be helped:
+    both have begun a timeline of the same number, and a rewind cannot tell them apart."""
     lock, names = state.store.lock, world.around.names
     if lock is None or lock.name not in names:
         return False
     leader = state.hosts[names.index(lock.name)]
     return leader.server.takes_writes and all(
-        host.server.streaming and host.server.upstream == lock.name
+        (host.server.streaming and host.server.upstream == lock.name)
+        or is_stranded(host.server, leader.server)
         for host in state.hosts
         if host is not leader
     )
+
+
+def is_stranded(server: Server, leader: Server) -> bool:
+    """Whether a person has to rebuild it."""
+    return has_diverged(server, leader) and server.timeline >= leader.timeline
 
 
 def step_by_default(world: World, state: State) -> tuple[State, int]:

@@ -45,10 +45,13 @@ class Sameness:
             strays=tuple(
                 sorted(
                     (
-                        Stray(places[s.member], self._remembered(s.command, places))
+                        s._replace(
+                            member=places[s.member],
+                            command=self._remembered(s.command, places),
+                        )
                         for s in state.strays
                     ),
-                    key=lambda stray: (stray.member, stray.command.number),
+                    key=lambda s: (s.member, s.command.number, s.is_current),
                 )
             ),
             cut=tuple(

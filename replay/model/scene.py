@@ -39,7 +39,14 @@ from regnal.replay.model.postgres import (
     status_of,
 )
 from regnal.replay.model.state import Host, Operation, Probe, Request, State, Store
-from regnal.replay.model.store import AT_ONCE, KEYS, LEASE_ACTIONS, key_command, view_of
+from regnal.replay.model.store import (
+    AT_ONCE,
+    KEYS,
+    LEASE_ACTIONS,
+    key_command,
+    session_ended,
+    view_of,
+)
 from regnal.replay.model.values import NOW, Token, Tokens
 
 
@@ -204,6 +211,7 @@ class Scene:
     def end_daemon(self, index: int) -> None:
         """It is gone, with everything that was on its way to it or in its queues."""
         self.witnessed.append(Ends(index))
+        self.end_session(index)
         self.change(
             index,
             daemon=None,
@@ -219,6 +227,16 @@ class Scene:
             probe=None,
             silent=False,
         )
+
+    def end_session(self, index: int) -> None:
+        """What was asked of the store in it is refused from now on where another session
+        has the leader key."""
+        self.store = session_ended(self.store, self.around.names[index])
+        strays = tuple(
+            stray._replace(is_current=False) if stray.member == index else stray
+            for stray in self.state.strays
+        )
+        self.state = self.state._replace(strays=strays)
 
     def answered(self, index: int) -> None:
         """The store has answered something."""

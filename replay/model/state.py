@@ -99,6 +99,8 @@ class Lock(NamedTuple):
     """Whose session it is bound to: after a hand-over still the old leader's."""
 
     ends_in: int
+    bound: bool = True
+    """Whether that is the session which the owner's daemon has now, and no earlier one."""
 
 
 class MemberKey(NamedTuple):
@@ -125,6 +127,8 @@ class Stray(NamedTuple):
 
     member: int
     command: Token[Command]
+    is_current: bool = True
+    """Whether it is of the session that the daemon has now."""
 
 
 class State(NamedTuple):

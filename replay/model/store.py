@@ -89,11 +89,20 @@ SHOWN = (
 """Of a member's document; positions are left out, since no rule compares them."""
 
 
+def session_ended(store: Store, me: MemberName) -> Store:
+    """The next session of this member binds the leader key anew before it lets go of it."""
+    if store.lock is None or store.lock.owner != me:
+        return store
+    return store._replace(lock=store.lock._replace(bound=False))
+
+
 def lease_command(
-    store: Store, me: MemberName, command: Command, age: int
+    store: Store, me: MemberName, command: Command, age: int, *, is_current: bool = True
 ) -> tuple[Store, Message]:
-    """The store carries out a command on the leader key."""
+    """The store carries out a command on the leader key; `is_current`: of the session
+    that the member has now."""
     lock = store.lock
+    is_ours = lock is not None and (lock.owner, lock.bound) == (me, is_current)
     action = LEASE_ACTIONS[type(command)]
     refused = LeaseRefused(action=action, holder=lock.name if lock else None)
     match command:
@@ -105,19 +114,19 @@ def lease_command(
         case RenewLeader(ttl=ttl):
             if lock is None or lock.name != me:
                 return store, refused
-            kept = store._replace(lock=lock._replace(ends_in=int(ttl)))
+            kept = store._replace(lock=Lock(me, me, int(ttl)))
             return kept, LeaderRenewed(member=me, valid_until=NOW - age + ttl)
         case ReleaseLeader(last_lsn=lsn):
-            if lock is not None and lock.name == me:
+            if lock is not None and lock.name == me and is_ours:
                 store = store._replace(lock=None, optime=lsn or store.optime)
             return store, LeaderReleased(member=me)
         case HandOverLeader(to=to, last_lsn=lsn, ttl=ttl):
-            if lock is None or lock.name != me:
+            if lock is None or lock.name != me or not is_ours:
                 return store, refused
             handed = store._replace(lock=Lock(to, me, int(ttl)), optime=lsn)
             return handed, LeaderHandedOver(to=to)
         case WithdrawHandOver(to=to):
-            if lock is None or lock.name != to or lock.owner != me:
+            if lock is None or lock.name != to or not is_ours:
                 return store, refused
             return store._replace(lock=None), LeaderReleased(member=me)
     raise AssertionError(command)

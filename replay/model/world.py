@@ -11,7 +11,12 @@ from typing import Any
 from regnal.actors.step import Decider
 from regnal.messages.base import Command, Message
 from regnal.messages.cluster import ClusterObserved
-from regnal.messages.lease import LeaderAcquired, LeaderRenewed
+from regnal.messages.lease import (
+    HandOverLeader,
+    LeaderAcquired,
+    LeaderRenewed,
+    ReleaseLeader,
+)
 from regnal.messages.postgres import PromotePostgres, StartPostgres, StopPostgres
 from regnal.messages.probes import PeersProbed, PeerStatus, ProbeTarget
 from regnal.messages.timers import TimerFired
@@ -211,6 +216,8 @@ class World:
                 stray = Stray(index, request.command)
                 scene.state = state._replace(strays=(*state.strays, stray))
             command = request.command.value
+            if isinstance(command, ReleaseLeader | HandOverLeader):
+                scene.end_session(index)  # nobody knows whether it let go
             scene.not_answered(index)
             scene.tell(index, unconfirmed(command))
             scene.see_to_keys(index)
@@ -224,7 +231,9 @@ class World:
         # Its answer is read by nobody: it grants nothing.
         name = self.around.names[stray.member]
         if type(command) in LEASE_ACTIONS:
-            store, _ = lease_command(scene.store, name, command, 0)
+            store, _ = lease_command(
+                scene.store, name, command, 0, is_current=stray.is_current
+            )
         else:
             store, _ = key_command(scene.store, command, self.around.tokens)
         scene.changed(store)

@@ -470,6 +470,7 @@ def test_where_rewind_is_impossible_nothing_is_recovered_for_it() -> None:
         pytest.param(PROMOTE, STANDBY, STEP_DOWN, id="promotion, stepping down"),
         pytest.param(PROMOTE, STANDBY, STOP, id="promotion, shutdown"),
         pytest.param(SWITCH_OVER, PRIMARY, STEP_DOWN, id="switchover, stepping down"),
+        pytest.param(STOP, PRIMARY, STEP_DOWN, id="shutdown, stepping down"),
         pytest.param(CLONE, ABSENT, STOP, id="clone, shutdown"),
         pytest.param(COMPARE, STOPPED_STANDBY, PROMOTE, id="comparison, promotion"),
         pytest.param(RESTART, PRIMARY, STEP_DOWN, id="restart, stepping down"),
@@ -499,7 +500,7 @@ def test_the_stronger_intent_interrupts(
     ("first", "given", "then"),
     [
         pytest.param(STEP_DOWN, PRIMARY, PROMOTE, id="stepping down, promotion"),
-        pytest.param(STOP, PRIMARY, STEP_DOWN, id="shutdown, stepping down"),
+        pytest.param(STEP_DOWN, PRIMARY, STOP, id="stepping down, shutdown"),
         pytest.param(PROMOTE, STANDBY, FOLLOW, id="promotion, following"),
         pytest.param(RESTART, PRIMARY, REBUILD, id="restart, rebuild"),
         pytest.param(CLONE, ABSENT, FOLLOW, id="clone, following"),
@@ -520,16 +521,16 @@ def test_a_weaker_intent_is_refused(
 
 
 def test_an_intent_that_waits_for_the_operator_is_replaced_by_a_stronger_one() -> None:
-    """ELEC-02: the shutdown comes while the switchover's checkpoint is being ended for
-    the demotion."""
+    """ELEC-02: the lease ends while the switchover's checkpoint is being ended for the
+    shutdown."""
     told = machine(PRIMARY)
     told.hear(SWITCH_OVER)
-    told.hear(STEP_DOWN)
     told.hear(STOP)
+    told.hear(STEP_DOWN)
     assert told.told.said == (
         IntentFailed(
-            intent="demote_postgres",
-            reason=because("IN_PROGRESS", action="stop_for_shutdown"),
+            intent="stop_for_shutdown",
+            reason=because("IN_PROGRESS", action="demote_postgres"),
         ),
     )
     told.answer("cancelled")

@@ -138,6 +138,22 @@ def test_a_slow_stop_is_slow() -> None:
     assert len(world.primaries) == 1
 
 
+def test_the_checkpoint_of_a_daemon_that_ends_does_not_outlast_its_lease() -> None:
+    """Laws 1 and 2: when its lease ends it stops PostgreSQL at once, though it is about to
+    stop it already; it said so over and over, and was refused."""
+    world = world_with("31 slow_checkpoint @primary 90 80", until=33)
+    old = primary_of(world)
+    world.shut_down(old)
+    world.partition(old, "store")
+    world.members[old].steps.clear()
+    world.run(40)
+    assert not world.postgres[old].running
+    assert primary_of(world) != old
+    rules = [step.step.rule for step in world.members[old].steps]
+    assert "interrupt" in rules
+    assert rules.count("step_down_before_the_lease_ends") == 1
+
+
 def test_before_a_switchover_a_slow_checkpoint_costs_no_writes() -> None:
     world = world_with("31 slow_checkpoint @primary 20 5", "32 switchover -", until=36)
     old = primary_of(world)
