@@ -7,8 +7,8 @@ writes and all others stream from it.
 
 from regnal.messages.base import Seconds
 from regnal.replay.model.faults import recoveries
-from regnal.replay.model.sameness import Sameness
 from regnal.replay.model.postgres import Server, has_diverged
+from regnal.replay.model.sameness import Sameness
 from regnal.replay.model.scene import Scene
 from regnal.replay.model.state import State
 from regnal.replay.model.world import World

@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import Any
 
 from regnal.replay.model.postgres import ROWS_BELOW, Server
-from regnal.replay.model.state import Host, State, Stray
+from regnal.replay.model.state import Host, State
 from regnal.replay.model.values import Token, Tokens, renamed
 
 Places = tuple[int, ...]
