@@ -1,9 +1,12 @@
 """The embedded Raft as a store: the daemons keep the keys among themselves.
 
 No server is needed; the members (or two members and a voting process without
-PostgreSQL) must be three.  There are no sessions: a member key has its own ttl.
+PostgreSQL) must be three.  There are no sessions: a member key has its own ttl.  The
+leader key says which run of which daemon wrote it, so that what is carried out late
+cannot take it from another.
 """
 
+import secrets
 import threading
 from collections.abc import Callable
 
@@ -57,6 +60,9 @@ class RaftStore:
         """`member`: in whose name we write; None: an observer (ctl)."""
         self._place = place
         self._owner = member or CTL
+        self._runs = [self._new_run()]
+        """The last is the one of now."""
+
         self._clock = clock
         self._changed = threading.Condition()
         self._changes = 0
@@ -104,11 +110,10 @@ class RaftStore:
     def release_leader(
         self, member: MemberName, status: LeaderStatus | None, deadline: Instant
     ) -> None:
-        leader = self._place.path(keys.LEADER)
-        changes: list[Change] = [("delete", leader)]
+        changes: list[Change] = [("delete", self._place.path(keys.LEADER))]
         if status is not None:
             changes.insert(0, self._set(keys.STATUS, keys.status_document(status)))
-        self._transact([(leader, "value", member)], changes, deadline)
+        self._let_go(member, changes, deadline)
 
     def hand_over_leader(
         self,
@@ -121,20 +126,19 @@ class RaftStore:
         leader = self._place.path(keys.LEADER)
         changes = [
             self._set(keys.STATUS, keys.status_document(status)),
-            self._set(keys.LEADER, to, ttl),
+            self._set_leader(to, ttl),
         ]
-        reply = self._transact([(leader, "value", member)], changes, deadline)
+        reply = self._let_go(member, changes, deadline)
         entry = reply.facts[leader]
         # Refused, yet as we wanted it: an earlier attempt of ours was made.
-        ours = entry is not None and (entry[0], entry[2]) == (to, self._owner)
+        ours = entry is not None and entry[0] == to and entry[2] in self._runs
         return LeaseAnswer(reply.held or ours, entry and entry[0], reply.asked_at)
 
     def withdraw_hand_over(
         self, member: MemberName, to: MemberName, deadline: Instant
     ) -> LeaseAnswer:
         leader = self._place.path(keys.LEADER)
-        conditions = [(leader, "value", to), (leader, "owner", self._owner)]
-        reply = self._transact(conditions, [("delete", leader)], deadline)
+        reply = self._if_ours(to, [("delete", leader)], deadline)
         entry = reply.facts[leader]
         if not reply.held and entry is None and not reply.is_first:
             raise StoreUnavailable("raft: the leader key is gone, perhaps through us")
@@ -222,10 +226,38 @@ class RaftStore:
         self, test: str, member: MemberName, ttl: Seconds, deadline: Instant
     ) -> LeaseAnswer:
         leader = self._place.path(keys.LEADER)
-        change = self._set(keys.LEADER, member, ttl)
+        change = self._set_leader(member, ttl)
         reply = self._transact([(leader, test, member)], [change], deadline)
         entry = reply.facts[leader]
         return LeaseAnswer(reply.held, entry and entry[0], reply.asked_at)
+
+    def _let_go(
+        self, member: MemberName, changes: list[Change], deadline: Instant
+    ) -> Reply:
+        """Only as long as it is this run that has the leader key.  Who does not know what
+        became of it goes on as another, since it may yet be carried out."""
+        try:
+            return self._if_ours(member, changes, deadline)
+        except StoreUnavailable:
+            self._runs.append(self._new_run())
+            raise
+
+    def _if_ours(
+        self, value: MemberName, changes: list[Change], deadline: Instant
+    ) -> Reply:
+        """If the leader key has this value from us."""
+        leader = self._place.path(keys.LEADER)
+
+        def attempt(run: str) -> Reply:
+            conditions = [(leader, "value", value), (leader, "owner", run)]
+            return self._transact(conditions, changes, deadline)
+
+        reply = attempt(self._runs[-1])
+        entry = reply.facts[leader]
+        if reply.held or entry is None or entry[0] != value:
+            return reply
+        # From before we did not know what had become of it, and nothing came of that.
+        return attempt(entry[2]) if entry[2] in self._runs[:-1] else reply
 
     def _put(
         self,
@@ -257,6 +289,12 @@ class RaftStore:
 
     def _set(self, key: str, value: str, ttl: Seconds | None = None) -> Change:
         return ("set", self._place.path(key), value, ttl, self._owner)
+
+    def _set_leader(self, member: MemberName, ttl: Seconds) -> Change:
+        return ("set", self._place.path(keys.LEADER), member, ttl, self._runs[-1])
+
+    def _new_run(self) -> str:
+        return f"{self._owner}/{secrets.token_hex(4)}"
 
     def _view(self) -> ClusterView:
         prefix = self._place.prefix

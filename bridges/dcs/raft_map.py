@@ -45,7 +45,7 @@ class Entry:
     """Revision at which value or owner last changed."""
 
     owner: str
-    """Member that wrote it."""
+    """Who wrote it: a member, or one run of its daemon."""
 
     lease: int
     """Revision at which it was last prolonged."""

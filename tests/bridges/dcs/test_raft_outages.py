@@ -16,6 +16,7 @@ from regnal.bridges.dcs.open import open_store
 from regnal.bridges.dcs.raft import RaftStore
 from regnal.bridges.dcs.raft_node import RaftNode
 from regnal.bridges.dcs.raft_settings import RaftTimings
+from regnal.messages.cluster import LeaderStatus
 from tests.bridges.dcs.raft_nodes import (
     SharedNode,
     settings_of,
@@ -322,3 +323,47 @@ def observer(partners: list[str], **options: str) -> Store:
         member=None,
         ttl=TTL,
     )
+
+
+def test_what_raft_carries_out_late_takes_no_lock_from_a_daemon_started_since(
+    start: Starting,
+) -> None:
+    """Law 1: it would name the next leader while this one takes writes."""
+    nodes = start()
+    former, again = (store_on(node, "ours") for node in nodes[:2])
+    assert former.acquire_leader("ours", TTL, soon()).granted
+    assert again.acquire_leader("ours", TTL, soon()).granted
+    status = LeaderStatus(optime=7)
+    late = former.hand_over_leader("ours", "theirs", status, TTL, soon())
+    assert (late.granted, late.holder) == (False, "ours")
+    former.release_leader("ours", status, soon())
+    view = again.read(soon(), consistent=True)
+    assert (view.leader_name, view.status) == ("ours", None)
+    assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
+
+
+def test_who_does_not_know_whether_it_let_go_goes_on_as_another(
+    start: Starting,
+) -> None:
+    """Law 1: what may come late is bound to the run of before; and a hand-over that was
+    made after all is known again, and withdrawn."""
+    nodes = start()
+    store = store_on(nodes[0], "ours")
+    assert store.acquire_leader("ours", TTL, soon()).granted
+    before = store.read(soon()).leader
+    for node in nodes[1:]:
+        node.freeze()
+    with pytest.raises(StoreUnavailable):
+        store.release_leader("ours", None, soon(1.0))
+    for node in nodes[1:]:
+        node.thaw()
+    assert store.acquire_leader("ours", TTL, soon()).granted
+    now = store.read(soon()).leader
+    assert before is not None
+    assert now is not None
+    assert (now.name, now.session != before.session) == ("ours", True)
+    status = LeaderStatus(optime=7)
+    assert store.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
+    store._runs.append(store._new_run())
+    assert store.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
+    assert store.withdraw_hand_over("ours", "theirs", soon()).granted
