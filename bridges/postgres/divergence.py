@@ -18,15 +18,13 @@ from regnal.bridges.postgres.connections import (
 )
 from regnal.bridges.postgres.conninfo import (
     Account,
-    credentials_of,
     replication_parameters,
-    upstream_parameters,
-    with_secrets,
 )
 from regnal.bridges.postgres.control_data import read_control_data
 from regnal.bridges.postgres.crash_recovery import is_fresh_backup
 from regnal.bridges.postgres.lost_commits import ends_at, read_own_wal
 from regnal.bridges.postgres.operation import Operation
+from regnal.bridges.postgres.other_servers import connect_upstream
 from regnal.bridges.postgres.pid_file import read_pid_file
 from regnal.bridges.postgres.promotion import parse_history
 from regnal.bridges.postgres.wal import format_lsn, parse_lsn
@@ -324,19 +322,15 @@ def _ask_state(
 def _connect(
     operation: Operation, upstream: Upstream, account: Account, deadline: float
 ) -> Session:
-    options = operation.options
-    parameters = with_secrets(
-        upstream_parameters(options, upstream, account, libpq_version=libpq_version()),
-        credentials_of(options, account),
-        libpq_version=libpq_version(),
-    )
     if account == "replication":
-        parameters |= {"replication": "1", "options": "-c datestyle=ISO"}
+        settings = {"replication": "1", "options": "-c datestyle=ISO"}
     else:
-        parameters |= {"options": "-c search_path=pg_catalog -c statement_timeout=5s"}
-    return connect(
-        parameters,
-        application_name=APPLICATION_NAME,
+        settings = {"options": "-c search_path=pg_catalog -c statement_timeout=5s"}
+    return connect_upstream(
+        operation.options,
+        upstream,
+        account,
+        settings,
         timeout=_left(deadline),
         cancel=operation.cancel,
     )

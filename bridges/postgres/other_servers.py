@@ -35,19 +35,24 @@ def connect_to(
 ) -> Session:
     """`settings`: further parameters of the connection.  Raises SessionFailed and
     Cancelled."""
-    try:
-        where = parse(conn_url)
-        server = Upstream(
-            member=None,
-            host=where["host"],
-            port=where.get("port", "5432"),
-            slot=None,
-            is_leader=True,
-        )
-    except (InvalidConnectionString, KeyError) as error:
-        raise SessionFailed("the conn_url of the member is invalid") from error
+    upstream = _at(conn_url)
+    return connect_upstream(
+        options, upstream, account, settings, timeout=timeout, cancel=cancel
+    )
+
+
+def connect_upstream(
+    options: PostgresOptions,
+    upstream: Upstream,
+    account: Account,
+    settings: dict[str, str],
+    *,
+    timeout: Seconds = CONNECT_TIMEOUT,
+    cancel: CancelToken | None = None,
+) -> Session:
+    """As `connect_to`."""
     parameters = with_secrets(
-        upstream_parameters(options, server, account, libpq_version=libpq_version()),
+        upstream_parameters(options, upstream, account, libpq_version=libpq_version()),
         credentials_of(options, account),
         libpq_version=libpq_version(),
     )
@@ -57,6 +62,21 @@ def connect_to(
         timeout=timeout,
         cancel=cancel,
     )
+
+
+def _at(conn_url: str) -> Upstream:
+    """Raises SessionFailed."""
+    try:
+        where = parse(conn_url)
+        return Upstream(
+            member=None,
+            host=where["host"],
+            port=where.get("port", "5432"),
+            slot=None,
+            is_leader=True,
+        )
+    except (InvalidConnectionString, KeyError) as error:
+        raise SessionFailed("the conn_url of the member is invalid") from error
 
 
 def takes_writes(

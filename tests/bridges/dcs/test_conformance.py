@@ -425,3 +425,19 @@ def test_odd_member_names_are_kept(member_store: OpenStore, name: str) -> None:
     assert store.acquire_leader(name, TTL, soon()).granted
     view = store.read(soon(), consistent=True)
     assert (view.leader_name, [each.name for each in view.members]) == (name, [name])
+
+
+def test_what_is_carried_out_late_takes_no_lock_from_a_daemon_started_since(
+    member_store: OpenStore,
+) -> None:
+    """Law 1: it would name the next leader while this one takes writes."""
+    former, again = (member_store("ours") for _ in range(2))
+    assert former.acquire_leader("ours", TTL, soon()).granted
+    assert again.acquire_leader("ours", TTL, soon()).granted
+    status = LeaderStatus(optime=7)
+    late = former.hand_over_leader("ours", "theirs", status, TTL, soon())
+    assert (late.granted, late.holder) == (False, "ours")
+    former.release_leader("ours", status, soon())
+    view = again.read(soon(), consistent=True)
+    assert (view.leader_name, view.status) == ("ours", None)
+    assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted

@@ -124,22 +124,6 @@ def test_a_frozen_server_leaves_time_for_the_others(
     fragile.wait_until_ready()
 
 
-def test_what_etcd_carries_out_late_takes_no_lock_from_a_daemon_started_since(
-    fragile: EtcdCluster, opening: Opening
-) -> None:
-    """Law 1: it would name the next leader while this one takes writes."""
-    former, again = (opening("ours", hosts=fragile.hosts) for _ in range(2))
-    assert former.acquire_leader("ours", TTL, soon()).granted
-    assert again.acquire_leader("ours", TTL, soon()).granted
-    status = LeaderStatus(optime=7)
-    late = former.hand_over_leader("ours", "theirs", status, TTL, soon())
-    assert (late.granted, late.holder) == (False, "ours")
-    former.release_leader("ours", status, soon())
-    view = again.read(soon(), consistent=True)
-    assert (view.leader_name, view.status) == ("ours", None)
-    assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
-
-
 def test_who_does_not_know_whether_it_let_go_takes_another_session(
     fragile: EtcdCluster, opening: Opening
 ) -> None:

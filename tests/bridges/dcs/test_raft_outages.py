@@ -325,23 +325,6 @@ def observer(partners: list[str], **options: str) -> Store:
     )
 
 
-def test_what_raft_carries_out_late_takes_no_lock_from_a_daemon_started_since(
-    start: Starting,
-) -> None:
-    """Law 1: it would name the next leader while this one takes writes."""
-    nodes = start()
-    former, again = (store_on(node, "ours") for node in nodes[:2])
-    assert former.acquire_leader("ours", TTL, soon()).granted
-    assert again.acquire_leader("ours", TTL, soon()).granted
-    status = LeaderStatus(optime=7)
-    late = former.hand_over_leader("ours", "theirs", status, TTL, soon())
-    assert (late.granted, late.holder) == (False, "ours")
-    former.release_leader("ours", status, soon())
-    view = again.read(soon(), consistent=True)
-    assert (view.leader_name, view.status) == ("ours", None)
-    assert again.hand_over_leader("ours", "theirs", status, TTL, soon()).granted
-
-
 def test_who_does_not_know_whether_it_let_go_goes_on_as_another(
     start: Starting,
 ) -> None:
