@@ -24,23 +24,6 @@ from regnal.messages.base import Seconds
 from regnal.messages.postgres import Upstream
 
 
-def connect_to(
-    options: PostgresOptions,
-    conn_url: str,
-    account: Account,
-    settings: dict[str, str],
-    *,
-    timeout: Seconds = CONNECT_TIMEOUT,
-    cancel: CancelToken | None = None,
-) -> Session:
-    """`settings`: further parameters of the connection.  Raises SessionFailed and
-    Cancelled."""
-    upstream = _at(conn_url)
-    return connect_upstream(
-        options, upstream, account, settings, timeout=timeout, cancel=cancel
-    )
-
-
 def connect_upstream(
     options: PostgresOptions,
     upstream: Upstream,
@@ -50,7 +33,8 @@ def connect_upstream(
     timeout: Seconds = CONNECT_TIMEOUT,
     cancel: CancelToken | None = None,
 ) -> Session:
-    """As `connect_to`."""
+    """`settings`: further parameters of the connection.  Raises SessionFailed and
+    Cancelled."""
     parameters = with_secrets(
         upstream_parameters(options, upstream, account, libpq_version=libpq_version()),
         credentials_of(options, account),
@@ -64,8 +48,8 @@ def connect_upstream(
     )
 
 
-def _at(conn_url: str) -> Upstream:
-    """Raises SessionFailed."""
+def server_at(conn_url: str) -> Upstream:
+    """What a member publishes as its address.  Raises SessionFailed."""
     try:
         where = parse(conn_url)
         return Upstream(
@@ -88,8 +72,12 @@ def takes_writes(
     """
     deadline = time.monotonic() + timeout
     try:
-        session = connect_to(
-            options, conn_url, "replication", {"replication": "1"}, timeout=timeout
+        session = connect_upstream(
+            options,
+            server_at(conn_url),
+            "replication",
+            {"replication": "1"},
+            timeout=timeout,
         )
         try:
             left = max(0.001, deadline - time.monotonic())

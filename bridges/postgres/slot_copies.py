@@ -20,7 +20,7 @@ from regnal.bridges.postgres.connections import (
 from regnal.bridges.postgres.errors import OperationError
 from regnal.bridges.postgres.lifecycle import start, stop
 from regnal.bridges.postgres.operation import Operation
-from regnal.bridges.postgres.other_servers import connect_to
+from regnal.bridges.postgres.other_servers import connect_upstream, server_at
 from regnal.messages.base import Seconds
 from regnal.messages.postgres import (
     CopyLogicalSlots,
@@ -88,9 +88,9 @@ def _read_states(operation: Operation, command: CopyLogicalSlots) -> tuple[_Stat
 def _connect_to_leader(operation: Operation, conn_url: str) -> Session:
     session_settings = "-c search_path=pg_catalog -c statement_timeout=0"
     try:
-        return connect_to(
+        return connect_upstream(
             operation.options,
-            conn_url,
+            server_at(conn_url),
             "rewind",
             {"options": session_settings},
             cancel=operation.cancel,
